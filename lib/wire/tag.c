@@ -1,0 +1,98 @@
+#include "wire_priv.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+/* Multiply by x in GF(2^128), RFC 4493 section 2.3; without a branch on the secret. */
+static void
+subkey_double(const uint8_t in[WIRE_AES_BYTES], uint8_t out[WIRE_AES_BYTES])
+{
+	const uint8_t carry = (uint8_t) - (in[0] >> 7);
+
+	for (unsigned int i = 0; i < WIRE_AES_BYTES - 1; i++)
+		out[i] = (uint8_t)(in[i] << 1 | in[i + 1] >> 7);
+	out[WIRE_AES_BYTES - 1] = (uint8_t)(in[WIRE_AES_BYTES - 1] << 1 ^ (carry & 0x87));
+}
+
+static int
+subkey_k1(const uint8_t key[EP_WIRE_KEY_BYTES], uint8_t k1[WIRE_AES_BYTES])
+{
+	EVP_CIPHER_CTX *const cipher = wire_ecb_create(key);
+	uint8_t l[WIRE_AES_BYTES] = {0};
+	int out_bytes;
+	int ret = -EIO;
+
+	if (cipher == NULL)
+		return -EIO;
+	if (EVP_EncryptUpdate(cipher, l, &out_bytes, l, sizeof(l)) == 1) {
+		subkey_double(l, k1);
+		ret = 0;
+	}
+	OPENSSL_cleanse(l, sizeof(l));
+	EVP_CIPHER_CTX_free(cipher);
+	return ret;
+}
+
+static int
+tagger_init(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_BYTES],
+	enum ep_wire_tag_impl impl)
+{
+	uint8_t k1[WIRE_AES_BYTES];
+	int ret = subkey_k1(key, k1);
+
+	if (ret < 0)
+		return ret;
+	ret = -ENOTSUP;
+	if (impl != EP_WIRE_TAG_PORTABLE)
+		ret = wire_aesni_init(tagger, key, k1);
+	if (ret == -ENOTSUP && impl != EP_WIRE_TAG_AESNI)
+		ret = wire_openssl_init(tagger, key, k1);
+	OPENSSL_cleanse(k1, sizeof(k1));
+	return ret;
+}
+
+int
+ep_wire_tagger_create(const uint8_t key[EP_WIRE_KEY_BYTES], enum ep_wire_tag_impl impl,
+	struct ep_wire_tagger **out)
+{
+	struct ep_wire_tagger *const tagger =
+		aligned_alloc(alignof(struct ep_wire_tagger), sizeof(*tagger));
+	int ret;
+
+	if (tagger == NULL)
+		return -ENOMEM;
+	memset(tagger, 0, sizeof(*tagger));
+	ret = tagger_init(tagger, key, impl);
+	if (ret < 0) {
+		ep_wire_tagger_destroy(tagger);
+		return ret;
+	}
+	*out = tagger;
+	return 0;
+}
+
+void
+ep_wire_tagger_destroy(struct ep_wire_tagger *tagger)
+{
+	if (tagger == NULL)
+		return;
+	EVP_CIPHER_CTX_free(tagger->openssl.cipher); /* wipes its own copy of the key */
+	OPENSSL_cleanse(tagger, sizeof(*tagger));
+	free(tagger);
+}
+
+const char *
+ep_wire_tagger_name(const struct ep_wire_tagger *tagger)
+{
+	return tagger->name;
+}
+
+void
+ep_wire_tag_burst(struct ep_wire_tagger *tagger, const struct ep_wire_block *block, uint32_t *tag,
+	uint32_t count)
+{
+	assert(count <= EP_WIRE_BURST);
+	tagger->burst(tagger, block, tag, count);
+}

@@ -1,0 +1,224 @@
+#include "wire_model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct model_rng
+model_rng_seeded(const char *test_name)
+{
+	const char *const text = getenv("EP_TEST_SEED");
+	const uint64_t seed = text != NULL ? strtoull(text, NULL, 0) : 20240607;
+
+	printf("# %s: EP_TEST_SEED=%llu\n", test_name, (unsigned long long)seed);
+	return (struct model_rng){.state = seed};
+}
+
+uint64_t
+model_rng_next(struct model_rng *rng)
+{
+	uint64_t z = rng->state += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+uint32_t
+model_rng_range(struct model_rng *rng, uint32_t min, uint32_t max)
+{
+	return min + (uint32_t)(model_rng_next(rng) % ((uint64_t)max - min + 1));
+}
+
+bool
+model_rng_bool(struct model_rng *rng)
+{
+	return model_rng_next(rng) & 1;
+}
+
+void
+model_rng_bytes(struct model_rng *rng, uint8_t *out, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		out[i] = (uint8_t)model_rng_next(rng);
+}
+
+struct ep_wire_ip
+model_random_ip(struct model_rng *rng, enum ep_wire_family family)
+{
+	struct ep_wire_ip ip = {.family = family};
+
+	model_rng_bytes(rng, ip.bytes_be, family == EP_WIRE_IPV4 ? 4 : 16);
+	return ip;
+}
+
+struct ep_wire_ends
+model_random_ends(struct model_rng *rng, enum ep_wire_family family)
+{
+	struct ep_wire_ends ends;
+
+	model_rng_bytes(rng, ends.src_mac, 6);
+	model_rng_bytes(rng, ends.dst_mac, 6);
+	ends.src = model_random_ip(rng, family);
+	ends.dst = model_random_ip(rng, family);
+	return ends;
+}
+
+struct ep_wire_probe
+model_random_probe(struct model_rng *rng)
+{
+	return (struct ep_wire_probe){
+		.flow = (uint32_t)model_rng_next(rng),
+		.seq = (uint32_t)model_rng_next(rng),
+		.time_ns = (uint32_t)model_rng_next(rng),
+		.orig_dport = (uint16_t)model_rng_next(rng),
+		.pt = (uint8_t)model_rng_range(rng, EP_WIRE_PT_UP, EP_WIRE_PT_DOWN),
+		.first = model_rng_bool(rng),
+	};
+}
+
+enum ep_wire_family
+model_random_family(struct model_rng *rng)
+{
+	return model_rng_bool(rng) ? EP_WIRE_IPV4 : EP_WIRE_IPV6;
+}
+
+uint16_t
+model_random_size(struct model_rng *rng, enum ep_wire_family family)
+{
+	const uint32_t min = family == EP_WIRE_IPV4 ? 64 : 84;
+
+	return (uint16_t)model_rng_range(
+		rng, min, model_rng_range(rng, 0, 3) == 0 ? min + 20 : 9018);
+}
+
+struct model_frame
+model_random_frame(struct model_rng *rng, enum ep_wire_family family, uint16_t frame_bytes)
+{
+	struct model_frame f = {
+		.len = frame_bytes - 4U,
+		.probe = model_random_probe(rng),
+		.ends = model_random_ends(rng, family),
+		.sport = (uint16_t)model_rng_next(rng),
+		.dport = (uint16_t)model_rng_next(rng),
+		.tag = (uint32_t)model_rng_next(rng),
+	};
+	struct ep_wire_tmpl tmpl;
+	struct ep_wire_block block;
+	uint64_t sum;
+
+	f.bytes = malloc(f.len);
+	if (f.bytes == NULL ||
+		ep_wire_tmpl_init(&tmpl, &f.ends, frame_bytes, EP_WIRE_CHECKSUM_SOFTWARE, NULL) < 0)
+		abort();
+	sum = ep_wire_write(&tmpl, f.bytes, f.sport, f.dport, &f.probe, &block);
+	ep_wire_finish(&tmpl, f.bytes, f.tag, sum);
+	return f;
+}
+
+uint32_t
+model_l3_offset(const uint8_t *frame)
+{
+	return model_get(frame + 12, 2) == 0x8100 ? 18 : 14;
+}
+
+static bool
+is_ipv4(const uint8_t *frame)
+{
+	return frame[model_l3_offset(frame)] >> 4 == 4;
+}
+
+uint32_t
+model_udp_offset(const uint8_t *frame)
+{
+	const uint32_t l3 = model_l3_offset(frame);
+
+	return is_ipv4(frame) ? l3 + (frame[l3] & 15U) * 4 : l3 + 40;
+}
+
+uint64_t
+model_get(const uint8_t *p, unsigned int bytes)
+{
+	uint64_t v = 0;
+
+	for (unsigned int i = 0; i < bytes; i++)
+		v = v * 256 + p[i];
+	return v;
+}
+
+void
+model_set16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v / 256);
+	p[1] = (uint8_t)(v % 256);
+}
+
+uint16_t
+model_sum(const uint8_t *p, size_t len)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		sum += i % 2 == 0 ? p[i] * 256U : p[i];
+		if (sum > 0xffff)
+			sum -= 0xffff; /* the carry comes in again at the low end */
+	}
+	return (uint16_t)sum;
+}
+
+/* Addresses, zero, protocol, UDP length: laid out in bytes as the RFCs draw it. Returns its length. */
+static size_t
+pseudo_header(const uint8_t *frame, uint8_t out[40])
+{
+	const uint8_t *const l3 = frame + model_l3_offset(frame);
+	const uint8_t *const udp_length = frame + model_udp_offset(frame) + 4;
+
+	memset(out, 0, 40);
+	if (is_ipv4(frame)) {
+		memcpy(out, l3 + 12, 8);
+		out[9] = 17;
+		memcpy(out + 10, udp_length, 2);
+		return 12;
+	}
+	memcpy(out, l3 + 8, 32);
+	memcpy(out + 34, udp_length, 2);
+	out[39] = 17;
+	return 40;
+}
+
+uint16_t
+model_pseudo_sum(const uint8_t *frame)
+{
+	uint8_t pseudo[40];
+
+	return model_sum(pseudo, pseudo_header(frame, pseudo));
+}
+
+bool
+model_udp_ok(const uint8_t *frame)
+{
+	static uint8_t all[40 + 65536]; /* tests have one thread */
+	const uint8_t *const udp = frame + model_udp_offset(frame);
+	const size_t udp_bytes = model_get(udp + 4, 2);
+	const size_t pseudo_bytes = pseudo_header(frame, all);
+
+	memcpy(all + pseudo_bytes, udp, udp_bytes);
+	return model_get(udp + 6, 2) != 0 && model_sum(all, pseudo_bytes + udp_bytes) == 0xffff;
+}
+
+bool
+model_ip_ok(const uint8_t *frame)
+{
+	const uint8_t *const l3 = frame + model_l3_offset(frame);
+
+	return !is_ipv4(frame) || model_sum(l3, (l3[0] & 15U) * 4) == 0xffff;
+}
+
+void
+model_ip_fix(uint8_t *frame)
+{
+	uint8_t *const l3 = frame + model_l3_offset(frame);
+
+	model_set16(l3 + 10, 0);
+	model_set16(l3 + 10, 0xffff - model_sum(l3, (l3[0] & 15U) * 4));
+}
