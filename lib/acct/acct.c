@@ -1,0 +1,65 @@
+/*
+ * What is done with the account after a trial. The sums wrap modulo 2^64 and so are associative and commutative
+ * whatever the counters hold; no run gets near that.
+ */
+
+#include "ep_acct.h"
+
+#include <errno.h>
+
+int
+ep_acct_loss(const struct ep_acct_port *p, uint64_t sent, struct ep_acct_loss *loss)
+{
+	const uint64_t first = ep_acct_first(p);
+	const uint64_t behind = p->count[EP_ACCT_BEHIND];
+
+	if (first > sent)
+		return -ERANGE;
+
+	const uint64_t max = sent - first;
+
+	/* More copies behind the window than probes missing: the rest are duplicates for certain. */
+	*loss = (struct ep_acct_loss){.min = behind < max ? max - behind : 0, .max = max};
+	return 0;
+}
+
+static void
+port_add(struct ep_acct_port *dst, const struct ep_acct_port *src)
+{
+	for (int v = 0; v < EP_ACCT_VERDICTS; v++)
+		dst->count[v] += src->count[v];
+	dst->late += src->late;
+	dst->wrong_port += src->wrong_port;
+	dst->bytes += src->bytes;
+	dst->echo_refused += src->echo_refused;
+}
+
+void
+ep_acct_ports_merge(struct ep_acct_port *dst, const struct ep_acct_port *src, uint32_t port_count)
+{
+	for (uint32_t i = 0; i < port_count; i++)
+		port_add(&dst[i], &src[i]);
+}
+
+struct ep_acct_port
+ep_acct_ports_sum(const struct ep_acct_port *ports, uint32_t port_count)
+{
+	struct ep_acct_port sum = {0};
+
+	for (uint32_t i = 0; i < port_count; i++)
+		port_add(&sum, &ports[i]);
+	return sum;
+}
+
+uint64_t
+ep_acct_jitter_mean_ns(const struct ep_acct_flow *flows, uint32_t flow_count)
+{
+	uint64_t sum = 0; /* [ns/16]; 2^32 flows of 2^32 just fit */
+	uint64_t flows_with_jitter = 0;
+
+	for (uint32_t i = 0; i < flow_count; i++) {
+		sum += flows[i].jitter_ns;
+		flows_with_jitter += flows[i].jitter_ns > 0;
+	}
+	return flows_with_jitter > 0 ? sum / flows_with_jitter / 16 : 0;
+}
