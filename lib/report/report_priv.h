@@ -1,0 +1,59 @@
+#pragma once
+
+/**
+ * @file
+ * The growing string that all renderers write into, and what the files of the text report share.
+ */
+
+#include "ep_report.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/** A growing string. Zero-initialised is empty. After a failure it ignores what is appended; `failed` says so at the end. */
+struct report_buf {
+	char *text; /**< NUL-terminated once something was appended; owned. */
+	size_t len; /**< Without the NUL [B]. */
+	size_t capacity;
+	bool failed; /**< Out of memory. */
+};
+
+/** Append bytes. */
+void report_append(struct report_buf *b, const char *bytes, size_t len);
+
+/** Append formatted text. */
+void report_printf(struct report_buf *b, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/** Hand the text to the caller. @return 0, or -ENOMEM (everything is freed). */
+int report_finish(struct report_buf *b, char **text);
+
+/** Length of the valid UTF-8 sequence (RFC 3629) at @p s [B]: 1 to 4, or 0 where it is none. */
+size_t report_utf8_len(const char *s);
+
+/** Copy a text for JSON: each byte that is not UTF-8 becomes U+FFFD. @return Malloc'ed, or NULL. */
+char *report_utf8(const char *s);
+
+/** Columns of the text report. */
+#define REPORT_COLUMNS 96
+
+/**
+ * Append a paragraph, broken at spaces, with a line end. Control characters and bytes that are not UTF-8 become '?': texts may
+ * come from the far side, and must not drive the user's terminal.
+ *
+ * @param lead
+ *   Before the first line; the others are indented by its length.
+ */
+void report_wrap(struct report_buf *b, const char *lead, const char *text);
+
+/** Columns of a label at the left of a line or table. */
+#define REPORT_LABEL_COLUMNS 24
+
+/**
+ * Append where in the range the loss of a direction is, if it gathers somewhere: a loss that is too small to show on one port
+ * shows on many neighbours together.
+ */
+void report_areas(struct report_buf *b, const struct ep_result *r, enum ep_result_dir dir);
+
+/** Append what to do about a result that is not a pass, if there is something useful to say. */
+void report_hints(struct report_buf *b, const struct ep_result *r);

@@ -1,0 +1,154 @@
+/* What to do about it: at most a few lines, only where they help. */
+
+#include "report_priv.h"
+
+#include <ep_stat.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define HINT_LEAD "  -> "
+
+static void
+hint_say(struct report_buf *b, bool *said, const char *text)
+{
+	if (!*said)
+		report_printf(b, "\nWhat to do\n");
+	*said = true;
+	report_wrap(b, HINT_LEAD, text);
+}
+
+/* What each of the tester's own counters asks for. */
+static void
+hint_shortfall(struct report_buf *b, const struct ep_result *r, bool *said)
+{
+	const struct ep_result_ledger *l = r->ledger;
+	const struct {
+		uint64_t packets;
+		const char *text;
+	} hint[] = {
+		{l[0].not_sent + l[1].not_sent,
+			"not_sent: the sender could not hold the rate. Lower --rate, or give it "
+			"more or faster cores (--cores)."},
+		{l[0].oerrors + l[1].oerrors,
+			"oerrors: the sender's NIC or driver dropped probes that it had accepted. "
+			"Lower --rate; \"ethtool -S\" "
+			"on that host names the counter."},
+		{l[0].imissed + l[1].imissed,
+			"imissed: the receiver did not empty its ring in time. Lower --rate, give "
+			"it more or faster cores "
+			"(--cores), or stop what else runs on that host."},
+		{l[0].rx_nombuf + l[1].rx_nombuf,
+			"rx_nombuf: the receiver ran out of packet buffers. Lower --rate, or give "
+			"DPDK more memory (--eal \"-m "
+			"N\" [MiB])."},
+		{l[0].ierrors + l[1].ierrors,
+			"ierrors: the receiver's NIC refused broken frames. Check cable and "
+			"transceiver; \"ethtool -S\" on that "
+			"host names the counter."},
+	};
+	bool any = false;
+
+	for (size_t i = 0; i < EP_ARRAY_LEN(hint); i++) {
+		if (hint[i].packets == 0)
+			continue;
+		hint_say(b, said, hint[i].text);
+		any = true;
+	}
+	hint_say(b, said,
+		any ? "Do not read an invalid run as loss of the path: the tester itself fell "
+		      "short. Repeat it."
+		    : "The counters of this run contradict each other or are missing, so its loss "
+		      "means nothing. Repeat "
+		      "it; if it happens again, report it with the JSON result.");
+}
+
+static bool
+hint_any_dead(const struct ep_result *r)
+{
+	for (uint32_t i = 0; i < r->range->port_count; i++) {
+		if (ep_result_port_worst(&r->port[i]) == EP_RESULT_PORT_DEAD)
+			return true;
+	}
+	return false;
+}
+
+static bool
+hint_any_tcp_shut(const struct ep_result *r)
+{
+	for (uint32_t i = 0; i < r->tcp_count; i++) {
+		if (r->tcp[i].required && strcmp(r->tcp[i].status, "open") != 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+hint_fail(struct report_buf *b, const struct ep_result *r, bool *said)
+{
+	if (hint_any_dead(r))
+		hint_say(b, said,
+			"Dead ports: look for UDP rules (firewall, security group, NAT) that leave "
+			"these ports out. Dead up: "
+			"rules towards the server; dead down: rules for its answers.");
+	if (hint_any_tcp_shut(r))
+		hint_say(b, said,
+			"TCP: clients that cannot use UDP fall back to these ports. \"refused\": "
+			"nothing listens there; "
+			"\"filtered\": something on the way drops it.");
+}
+
+/*
+ * n loss-free probes rule out a ratio p when (1 - p)^n <= alpha / ports, so n = ln(alpha / ports) / ln(1 - p). Said when the goal
+ * holds in sum, but is finer than what the run can show of one port.
+ */
+static void
+hint_more_probes(struct report_buf *b, const struct ep_result *r, bool *said)
+{
+	const double goal = r->max_loss_ratio;
+	const double alpha = EP_STAT_ALPHA / (r->range->port_count > 0 ? r->range->port_count : 1);
+	uint64_t min_sent = UINT64_MAX, need;
+	char text[320], percent[32], probes[32], all[32];
+
+	for (int d = 0; d < EP_RESULT_DIRS; d++) {
+		struct ep_result_totals t;
+
+		ep_result_totals(r, (enum ep_result_dir)d, &t);
+		if (t.tested_count > 0 && t.min_sent < min_sent)
+			min_sent = t.min_sent;
+	}
+	if (goal <= 0 || goal >= 1 || min_sent == UINT64_MAX)
+		return;
+	need = (uint64_t)ceil(log(alpha) / log1p(-goal));
+	if (min_sent >= need)
+		return;
+	snprintf(text, sizeof(text),
+		"To show the goal of %s for every single port, not only for their sum, each port "
+		"needs %s probes: %s "
+		"in all, each way (--duration times --rate).",
+		ep_result_percent_format(percent, sizeof(percent), goal, 3),
+		ep_result_count_format(probes, sizeof(probes), need),
+		ep_result_count_format(all, sizeof(all), need * r->range->port_count));
+	hint_say(b, said, text);
+}
+
+void
+report_hints(struct report_buf *b, const struct ep_result *r)
+{
+	bool said = false;
+
+	switch (r->verdict) {
+	case EP_RESULT_PASS:
+		hint_more_probes(b, r, &said);
+		break;
+	case EP_RESULT_FAIL:
+		hint_fail(b, r, &said);
+		break;
+	case EP_RESULT_INVALID:
+		hint_shortfall(b, r, &said);
+		break;
+	case EP_RESULT_INTERRUPTED:
+		break;
+	}
+}

@@ -1,0 +1,303 @@
+#pragma once
+
+/**
+ * @file
+ * The result of a run as plain data (design section 7), the ledger that must close, and the verdict.
+ *
+ * Filled by the app from the counters of both sides, then judged here, then rendered by ep_report. No I/O, no clock.
+ */
+
+#include <ep_base.h>
+#include <ep_hist.h>
+#include <ep_range.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum ep_result_dir { EP_RESULT_UP, EP_RESULT_DOWN, EP_RESULT_DIRS };
+
+enum ep_result_verdict {
+	EP_RESULT_PASS,
+	EP_RESULT_FAIL,
+	EP_RESULT_INVALID,
+	EP_RESULT_INTERRUPTED,
+};
+
+enum ep_result_port_verdict { EP_RESULT_PORT_OK, EP_RESULT_PORT_LOSSY, EP_RESULT_PORT_DEAD };
+
+/**
+ * Where every probe of one direction ended [packets].
+ *
+ * Each part comes from another host: the sender's part (intended, accepted, not_sent, nic_tx, oerrors), the receiver's part (nic_rx
+ * to foreign), and what needs both (lost_min, lost_max). Where a part is not known its counters mean nothing. A zero-initialised
+ * ledger is one of which nothing is known.
+ */
+struct ep_result_ledger {
+	uint64_t intended; /**< accepted + not_sent. */
+	uint64_t accepted; /**< Accepted by the sender's NIC. */
+	uint64_t not_sent; /**< Not sent in time, or refused by the sender's NIC. */
+	uint64_t nic_tx;   /**< What the sender's NIC says it sent. */
+	uint64_t
+		nic_rx; /**< What the receiver's NIC saw: delivered + imissed + ierrors + rx_nombuf. */
+	uint64_t
+		imissed; /**< Dropped by the receiver's NIC or its ring: our receiver was too slow. */
+	uint64_t ierrors;    /**< Refused as broken by the receiver's NIC. */
+	uint64_t rx_nombuf;  /**< Dropped because our receiver had no buffer. */
+	uint64_t received;   /**< First copies + duplicates. */
+	uint64_t duplicates; /**< Copies behind the window are counted here (see lost_min). */
+	uint64_t reordered;  /**< First copies that were overtaken. */
+	uint64_t late;       /**< Arrived after the drain time; lost in the account. */
+	uint64_t bad_tag;    /**< Looked like a probe, but its tag did not verify. */
+	uint64_t wrong_port; /**< Ours, but its port was rewritten; lost in the account. */
+	uint64_t foreign;    /**< Not a probe. */
+	uint64_t lost_min;   /**< lost_max, less what was behind the window. */
+	uint64_t lost_max;   /**< accepted - first copies. */
+	uint64_t oerrors;    /**< Sender's NIC: accepted, then not sent (own shortfall). */
+	bool sender_known; /**< The sender's part is meant; false where its counters never came. */
+	bool receiver_known; /**< The receiver's part is meant; false where its counters never came. */
+};
+
+/** One port in one direction [packets]. */
+struct ep_result_port_dir {
+	uint64_t sent;
+	uint64_t received; /**< First copies + duplicates. */
+	uint64_t lost;     /**< Upper bound: sent - first copies. */
+	uint64_t duplicates;
+	uint64_t reordered;
+	uint64_t late;
+	uint64_t wrong_port;
+	double p_value; /**< Of the loss under the goal; see ep_stat_binomial_tail(). Filled by ep_result_judge(). */
+	enum ep_result_port_verdict verdict; /**< Filled by ep_result_judge(). */
+};
+
+struct ep_result_port {
+	struct ep_result_port_dir dir[EP_RESULT_DIRS];
+};
+
+/** Latency of one kind; count 0 when there is none. */
+struct ep_result_latency {
+	uint64_t count;
+	uint64_t min_ns, p50_ns, p90_ns, p99_ns, p999_ns, max_ns, jitter_ns;
+	bool has_jitter;
+};
+
+enum ep_result_latency_kind {
+	EP_RESULT_LAT_UP,
+	EP_RESULT_LAT_DOWN,
+	EP_RESULT_LAT_RTT,
+	EP_RESULT_LATS
+};
+
+/** Latency of a block of neighbouring ports. */
+struct ep_result_latency_block {
+	uint16_t first_port, last_port;
+	struct ep_result_latency lat[EP_RESULT_LATS];
+};
+
+/** One trial. */
+struct ep_result_trial {
+	char kind[16]; /**< "sweep" or "load". */
+	char direction
+		[8]; /**< "echo", "up", "down", "both": says which ledgers count (echo and both: two). */
+	double rate_pps;      /**< Intended, per direction; 0 for max. */
+	uint64_t duration_ns; /**< Of sending, as measured. */
+	struct ep_result_ledger ledger[EP_RESULT_DIRS];
+	uint64_t bytes[EP_RESULT_DIRS]; /**< Received frame bytes with FCS [B]. */
+	uint64_t
+		max_gap_ns[EP_RESULT_DIRS]; /**< Largest pause of the sending worker's loop [ns]. */
+	bool valid;                         /**< Filled by ep_result_judge(). */
+};
+
+/** Every second of the run, both directions. */
+struct ep_result_interval {
+	uint64_t start_ns; /**< Since the start of the trial [ns]. */
+	uint32_t trial;    /**< Index of the trial. */
+	uint64_t duration_ns;
+	uint64_t sent[EP_RESULT_DIRS];
+	uint64_t received[EP_RESULT_DIRS]; /**< First copies. */
+};
+
+/** A row of the TCP check. */
+struct ep_result_tcp {
+	uint16_t port;
+	char check[16];    /**< "connect". */
+	char phase[16];    /**< "before", "during", "after". */
+	char status[16];   /**< "open", "refused", "filtered", "unreachable", "reset", "busy". */
+	double connect_ms; /**< Negative: none. */
+	char detail[256];
+	bool required; /**< Whether not being open fails the run. */
+};
+
+/** A key with a value, for config{} and host{}. */
+struct ep_result_pair {
+	char key[48];
+	char value[256];
+	bool is_number; /**< Render the value as a JSON number. */
+};
+
+/** What the --impair model did, beside what was measured. */
+struct ep_result_impair_port {
+	uint64_t seen[EP_RESULT_DIRS], lost[EP_RESULT_DIRS], duplicates[EP_RESULT_DIRS],
+		reordered[EP_RESULT_DIRS];
+};
+
+/** Sums of one direction over the ports, as totals{} shows them. Valid after ep_result_judge(). */
+struct ep_result_totals {
+	uint64_t sent, received, lost, duplicates, reordered, late, wrong_port; /**< [packets] */
+	double loss_ratio;  /**< lost / sent over all ports; 0 where nothing was sent. */
+	uint64_t live_sent; /**< Sent on the ports that are not dead [packets]. */
+	uint64_t
+		live_lost; /**< Lost on the ports that are not dead: what the goal is compared with [packets]. */
+	uint32_t tested_count; /**< Ports with sent > 0. */
+	uint32_t dead_count;
+	uint32_t lossy_count;
+	uint64_t
+		min_sent; /**< Fewest probes that a tested port got; 0 where none is tested [packets]. */
+	double ruled_out_ratio; /**< Loss of a single port that min_sent probes cannot miss, at EP_STAT_ALPHA / ports. */
+	bool has_rate; /**< A load was received in this direction: the two rates are meant. */
+	double pps;    /**< Received in the load trials [packets/s]. */
+	double bps;    /**< The same at layer 1 (frame + 20 B) [bits/s]. */
+};
+
+/** The whole result. Arrays are owned by it: ep_result_create() and _destroy(). */
+struct ep_result {
+	char tool_version[32];
+	char dpdk_version[64];
+	char command[16];                     /**< "loop", "run". */
+	char started[40];                     /**< RFC 3339, UTC. */
+	struct ep_range *range;               /**< Owned copy. */
+	struct ep_result_port *port;          /**< [range->port_count]. */
+	struct ep_result_impair_port *impair; /**< [range->port_count], NULL without --impair. */
+	struct ep_result_ledger ledger[EP_RESULT_DIRS]; /**< Sum of the trials. */
+	uint64_t bytes[EP_RESULT_DIRS];                 /**< Sum of the trials [B]. */
+	struct ep_result_latency latency[EP_RESULT_LATS];
+	struct ep_result_latency_block *block;
+	uint32_t block_count;
+	struct ep_result_trial *trial;
+	uint32_t trial_count;
+	struct ep_result_interval *interval;
+	uint32_t interval_count;
+	struct ep_result_tcp *tcp;
+	uint32_t tcp_count;
+	struct ep_result_pair *config;
+	uint32_t config_count;
+	struct ep_result_pair *host;
+	uint32_t host_count;
+	char (*reason)[512]; /**< Sentences. */
+	uint32_t reason_count;
+	char (*warning)[512]; /**< What may have affected the result. */
+	uint32_t warning_count;
+	double max_loss_ratio; /**< The goal. */
+	bool dead_judged
+		[EP_RESULT_DIRS]; /**< Whether "dead" could be judged. Filled by ep_result_judge(). */
+	bool loss_judged
+		[EP_RESULT_DIRS]; /**< Whether "lossy" and the goal could be. Filled by ep_result_judge(). */
+	bool aborted;             /**< Set before judging: the run did not reach its end. */
+	enum ep_result_verdict verdict; /**< Filled by ep_result_judge(). */
+};
+
+/** Make an empty result over a copy of @p range. @return 0 or -ENOMEM. */
+int ep_result_create(const struct ep_range *range, struct ep_result **out);
+
+/** Free all. Accepts NULL. */
+void ep_result_destroy(struct ep_result *r);
+
+/** Make room for the model's counts: r->impair becomes [port_count] zeros. @return 0 or -ENOMEM. */
+int ep_result_add_impair(struct ep_result *r);
+
+/* Append one entry (a copy; texts are cut where too long). @return 0 or -ENOMEM. */
+int ep_result_add_trial(struct ep_result *r, const struct ep_result_trial *trial);
+int ep_result_add_interval(struct ep_result *r, const struct ep_result_interval *interval);
+int ep_result_add_tcp(struct ep_result *r, const struct ep_result_tcp *tcp);
+int ep_result_add_block(struct ep_result *r, const struct ep_result_latency_block *block);
+int ep_result_config_text(struct ep_result *r, const char *key, const char *value);
+/** A number that is not finite is rendered as null. */
+int ep_result_config_number(struct ep_result *r, const char *key, double value);
+int ep_result_host_text(struct ep_result *r, const char *key, const char *value);
+/** A number that is not finite is rendered as null. */
+int ep_result_host_number(struct ep_result *r, const char *key, double value);
+/** Append a sentence to reasons[] (what decides the verdict). */
+int ep_result_reason(struct ep_result *r, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/** Append a sentence to warnings[]. */
+int ep_result_warn(struct ep_result *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** Add the counters of @p src to @p dst; sender_known and receiver_known stay true only when both are. */
+void ep_result_ledger_add(struct ep_result_ledger *dst, const struct ep_result_ledger *src);
+
+/** Own shortfall: not_sent + oerrors + imissed + ierrors + rx_nombuf, of the parts that are known [packets]. */
+uint64_t ep_result_shortfall(const struct ep_result_ledger *l);
+
+/** Latency numbers of a histogram. Jitter is not in a histogram: has_jitter is false. */
+struct ep_result_latency ep_result_latency_of(const struct ep_hist *hist);
+
+/**
+ * Whether a ledger closes:
+ * intended = accepted + not_sent; accepted = (received - duplicates) + lost_max; nic_tx = accepted - oerrors;
+ * nic_rx = received + late + bad_tag + wrong_port + foreign + imissed + ierrors + rx_nombuf; lost_min <= lost_max.
+ * An equation is checked where every part it needs is known.
+ *
+ * @param direction
+ *   "up" or "down", for the sentence.
+ * @param[out] err
+ *   Sentence on failure; may be NULL.
+ * @return
+ *   0, or -EBADMSG with a sentence that names the equation and both numbers.
+ */
+int ep_result_ledger_check(
+	const struct ep_result_ledger *l, const char *direction, struct ep_err *err);
+
+/**
+ * Judge: sum the trials' ledgers into r->ledger and their bytes into r->bytes, check every ledger, give each port its verdict in
+ * each direction, each trial its validity and the run its verdict with reasons. Call once, after everything else was added.
+ *
+ * A ledger of a direction that its trial does not use (see `direction`) is marked as known: nothing was sent there.
+ *
+ * Rules (design section 4), by direction; a direction that was never sent on is not judged:
+ * - invalid: the own shortfall of a trial (ep_result_shortfall()) is more than a tenth of the loss it judges
+ *   (max_loss_ratio / 10 of intended; with a goal of 0 any shortfall); a ledger does not close; the ports do not add up to the
+ *   ledger; the far side's counters never came; or no probe was sent at all. What is lost in an invalid trial is the tester's: no
+ *   port is called lossy then and the loss goal is not judged; dead ports are named as long as one trial of the direction is valid.
+ * - dead: sent > 0 and no first copy in the whole run. A port with sent = 0 is untested: not dead.
+ * - lossy: Holm-corrected binomial test of loss > goal at EP_STAT_ALPHA over the direction's ports that are not dead.
+ * - fail: a dead port, a lossy port, total loss of the ports that are not dead above the goal, or a required TCP row that is not
+ *   "open".
+ * Precedence: interrupted (aborted), invalid, fail, pass. Each reason is one plain sentence with the numbers; a pass has one too,
+ * which says what was shown and how small a loss of a single port the number of probes can rule out.
+ *
+ * @return
+ *   0 or -ENOMEM.
+ */
+int ep_result_judge(struct ep_result *r);
+
+/** Sum one direction over the ports. Call after ep_result_judge(). */
+void ep_result_totals(
+	const struct ep_result *r, enum ep_result_dir dir, struct ep_result_totals *totals);
+
+/** Whether a trial sends in a direction, by its `direction` text. */
+bool ep_result_trial_uses(const struct ep_result_trial *t, enum ep_result_dir dir);
+
+/** The worse of a port's two verdicts. */
+enum ep_result_port_verdict ep_result_port_worst(const struct ep_result_port *port);
+
+/** "up", "down". */
+const char *ep_result_dir_name(enum ep_result_dir dir);
+
+/** "ok", "lossy", "dead". */
+const char *ep_result_port_verdict_name(enum ep_result_port_verdict v);
+
+/** Format a count with thousands separators, "1,030,103"; 27 B hold any. Returns @p buf. */
+const char *ep_result_count_format(char *buf, size_t len, uint64_t count);
+
+/** Format a ratio as a percentage with up to @p digits significant digits, "0.1 %", "1.02 %". Returns @p buf. */
+const char *ep_result_percent_format(char *buf, size_t len, double ratio, int digits);
+
+/** Format the dead or lossy ports of a direction as ranges ("50100-50110,55555"). As ep_range_format(). */
+size_t ep_result_ports_text(const struct ep_result *r, enum ep_result_dir dir,
+	enum ep_result_port_verdict verdict, char *buf, size_t len);
+
+/** "pass", "fail", "invalid", "interrupted". */
+const char *ep_result_verdict_name(enum ep_result_verdict v);
+
+/** Exit code of a verdict: 0, 1, 5, 6. */
+int ep_result_exit_code(enum ep_result_verdict v);

@@ -1,0 +1,56 @@
+#pragma once
+
+/**
+ * @file
+ * What the files of the result library share: the state of one judgement and its sentences.
+ */
+
+#include "ep_result.h"
+
+/** Doubles such as 0.001 are a hair off; a limit that is a whole number of packets must not lose one to that. */
+#define RESULT_ROUNDING (1 + 1e-12)
+
+/** What is known about one direction while it is judged. */
+struct result_judge_dir {
+	bool used;      /**< A trial sent in this direction, as far as is known. */
+	bool any_valid; /**< At least one trial: what never arrived in the whole run is dead. */
+	bool all_valid; /**< Every trial: loss may be judged. */
+};
+
+/** One judgement under way. */
+struct result_judge {
+	struct ep_result *r;
+	struct result_judge_dir dir[EP_RESULT_DIRS];
+	struct ep_result_totals
+		totals[EP_RESULT_DIRS]; /**< Filled once the ports have their verdicts. */
+	bool invalid;
+	bool failed;
+	int ret; /**< First error of memory, or 0. */
+};
+
+/** Whether a port is to be named in a list. */
+typedef bool (*result_port_fn)(const struct ep_result_port *port, enum ep_result_dir dir);
+
+/** Format the ports that @p want chooses as ranges. As ep_range_format(). */
+size_t result_ports_format(const struct ep_result *r, enum ep_result_dir dir, result_port_fn want,
+	char *buf, size_t len);
+
+/** Most own shortfall with which a trial's loss can be judged [packets]. */
+uint64_t result_shortfall_allowed(const struct ep_result *r, uint64_t intended);
+
+/** Say why a trial cannot be used: its counters, and what they may be at most. */
+void result_reason_shortfall(
+	struct result_judge *j, const struct ep_result_trial *t, enum ep_result_dir dir);
+
+/** Say what failed in a direction: dead ports, untested ports, lossy ports, total loss. */
+void result_reason_direction(struct result_judge *j, enum ep_result_dir dir);
+
+/** Say which required TCP ports are not open. */
+void result_reason_tcp(struct result_judge *j);
+
+/** Say what a pass has shown. */
+void result_reason_pass(struct result_judge *j);
+
+/** Add a sentence that makes the run invalid. */
+void result_say_invalid(struct result_judge *j, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
