@@ -1,0 +1,129 @@
+/* Open, close and look at a device. */
+
+#include "dev_priv.h"
+
+#include <rte_ethdev.h>
+#include <rte_ring.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEV_RING_MIN 64
+#define DEV_RING_MAX 4096
+
+RTE_LOG_REGISTER(ep_dev_logtype, ep.dev, NOTICE)
+
+struct ep_dev *
+dev_alloc(const struct ep_dev_cfg *cfg, const char *name)
+{
+	struct ep_dev *dev = calloc(1, sizeof(*dev));
+
+	if (dev == NULL)
+		return NULL;
+	dev->spec = cfg->spec;
+	dev->rx_descs = dev->tx_descs = cfg->ring_descs;
+	dev->lock_fd = -1;
+	dev->filter.cfg_fd = dev->filter.object_fd = -1;
+	snprintf(dev->name, sizeof(dev->name), "%s", name);
+	return dev;
+}
+
+int
+dev_cfg_check(const struct ep_dev_cfg *cfg, const char *name, struct ep_err *err)
+{
+	const uint16_t descs = cfg->ring_descs;
+
+	if (descs < DEV_RING_MIN || descs > DEV_RING_MAX || !rte_is_power_of_2(descs))
+		return ep_err_set(err, -EINVAL,
+			"--dev %s: rings of %u descriptors; allowed is a power of two, %u to %u",
+			name, descs, DEV_RING_MIN, DEV_RING_MAX);
+	if (cfg->queue_pairs > DEV_QUEUES_MAX)
+		return ep_err_set(err, -EINVAL,
+			"--dev %s: %u queues wanted, at most %u are possible", name,
+			cfg->queue_pairs, DEV_QUEUES_MAX);
+	return 0;
+}
+
+static void
+dev_name_format(const struct ep_dev_spec *spec, char *name, size_t len)
+{
+	if (spec->kind == EP_DEV_VDEV)
+		snprintf(name, len, "%s", spec->vdev);
+	else
+		snprintf(name, len, "%s%s", spec->kind == EP_DEV_AF_PACKET ? "af_packet:" : "",
+			spec->ifname);
+}
+
+int
+ep_dev_open(const struct ep_dev_cfg *cfg, struct ep_dev **out, struct ep_err *err)
+{
+	char name[sizeof(((struct ep_dev *)0)->name)];
+	struct ep_dev *dev;
+	int ret;
+
+	dev_name_format(&cfg->spec, name, sizeof(name));
+	if (cfg->spec.kind == EP_DEV_MEMORY)
+		return ep_err_set(
+			err, -EINVAL, "the in-memory pair has two ends: ep_dev_pair_open()");
+	ret = dev_cfg_check(cfg, name, err);
+	if (ret < 0)
+		return ret;
+	dev = dev_alloc(cfg, name);
+	if (dev == NULL)
+		return ep_err_set(err, -ENOMEM, "--dev %s: no memory", name);
+	ret = cfg->spec.kind == EP_DEV_VDEV ? dev_vdev_open(dev, cfg, err)
+					    : dev_kernel_open(dev, cfg, err);
+	if (ret < 0) {
+		ep_dev_close(dev);
+		return ret;
+	}
+	dev_stats_start(dev);
+	*out = dev;
+	return 0;
+}
+
+/* Packets that wait in a ring of the pair are left there: the other end's pool may be gone. */
+void
+ep_dev_close(struct ep_dev *dev)
+{
+	if (dev == NULL)
+		return;
+	ep_dev_disarm(dev);
+	dev_port_close(dev);
+	dev_filter_close(dev);
+	for (uint32_t i = 0; i < dev->ring_count; i++)
+		rte_ring_free(dev->ring[i]);
+	if (dev->lock_fd >= 0)
+		close(dev->lock_fd);
+	free(dev);
+}
+
+struct rte_mempool *
+ep_dev_pool(const struct ep_dev *dev, uint16_t queue)
+{
+	return dev->pool[queue];
+}
+
+int
+ep_dev_arm(struct ep_dev *dev, const struct ep_dev_filter *filter, struct ep_err *err)
+{
+	int ret;
+
+	if (dev->filter.cfg_fd < 0)
+		return 0;
+	ret = dev_filter_write(&dev->filter, filter);
+	if (ret < 0)
+		return ep_err_set(err, ret, "--dev %s: telling the filter what to take: %s",
+			dev->name, strerror(-ret));
+	return 0;
+}
+
+void
+ep_dev_disarm(struct ep_dev *dev)
+{
+	if (dev->filter.cfg_fd >= 0)
+		dev_filter_write(&dev->filter, NULL);
+}

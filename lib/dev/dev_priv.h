@@ -1,0 +1,131 @@
+#pragma once
+
+/* Private to lib/dev: the device and the steps that its files share. */
+
+#include "ep_dev.h"
+
+#include <ep_netlink.h>
+
+#include <rte_log.h>
+
+#include <stddef.h>
+
+#define DEV_QUEUES_MAX 64
+
+extern int ep_dev_logtype;
+#define RTE_LOGTYPE_EP_DEV ep_dev_logtype
+#define DEV_LOG(level, fmt, ...) RTE_LOG(level, EP_DEV, fmt "\n", ##__VA_ARGS__)
+
+struct bpf_object;
+
+/* Sockets that a DPDK driver opened for itself. */
+struct dev_sockets {
+	uint32_t count;
+	int fd[DEV_QUEUES_MAX];
+	uint64_t cookie[DEV_QUEUES_MAX]; /* Tells a socket from a later one with its number. */
+};
+
+/* Our filter on a kernel interface. */
+struct dev_filter {
+	int cfg_fd;                /* Map ep_cfg, -1 when there is none. */
+	int object_fd;             /* XDP: memory file with the object that DPDK loads, else -1. */
+	struct bpf_object *object; /* AF_PACKET: the loaded programs. */
+	bool xdp;                  /* XDP program is or may be attached. */
+	bool tc;                   /* tc filter is attached. */
+};
+
+struct ep_dev {
+	struct ep_dev_spec spec;
+	char name[300]; /* As the user would write it. */
+	uint16_t queue_pairs;
+	uint16_t rx_descs; /* A queue, as the driver adjusted them. */
+	uint16_t tx_descs;
+
+	struct ep_netlink_link link; /* Kernel interface only; ifindex 0 otherwise. */
+	int lock_fd;                 /* -1 when not held. */
+	struct dev_filter filter;
+	struct dev_sockets sockets;
+
+	char vdev[64]; /* DPDK's name of the device; "" while it does not exist. */
+	uint16_t port_id;
+	bool started;
+	bool checksum_offload;
+	struct rte_mempool *pool[DEV_QUEUES_MAX];
+	struct rte_ring
+		*ring[DEV_QUEUES_MAX + 1]; /* In-memory pair: those to be freed with this end. */
+	uint32_t ring_count;
+	uint8_t pair_end;
+
+	uint64_t packet_drops;    /* AF_PACKET: sum of what PACKET_STATISTICS reported. */
+	struct ep_dev_stats base; /* Counters when the device was handed out. */
+};
+
+/* What dev_port_open() needs beside the device. */
+struct dev_port_cfg {
+	uint32_t frame_bytes; /* Largest frame with FCS. */
+	uint32_t pool_mbufs;  /* A queue. */
+	uint32_t buf_bytes;   /* Room for a frame in a packet buffer, without the headroom. */
+	uint16_t mtu_bytes;   /* MTU that the driver is told; 0: its own. */
+	bool offload_checksum;
+	bool pool_whole; /* A pool must be one piece of memory. */
+};
+
+/* dev.c: an empty device; NULL without memory. */
+struct ep_dev *dev_alloc(const struct ep_dev_cfg *cfg, const char *name);
+/* stats.c: forget what was counted so far. */
+void dev_stats_start(struct ep_dev *dev);
+/* Common bounds of a configuration. */
+int dev_cfg_check(const struct ep_dev_cfg *cfg, const char *name, struct ep_err *err);
+
+/* port.c: DPDK's side. */
+/* Make the vdev @p name. */
+int dev_hotplug(struct ep_dev *dev, const char *name, const char *args);
+/* Make a vdev of a driver under the next free name. */
+int dev_vdev_add(struct ep_dev *dev, const char *driver, const char *args, struct ep_err *err);
+int dev_port_open(struct ep_dev *dev, const struct dev_port_cfg *cfg, struct ep_err *err);
+void dev_port_drain(const struct ep_dev *dev);
+void dev_port_close(struct ep_dev *dev);
+
+/* kernel.c: devices that are a kernel interface. */
+int dev_kernel_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *err);
+
+/* vdev.c */
+int dev_vdev_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *err);
+
+/* lock.c: descriptor of the lock, or -errno (-EBUSY: taken). */
+int dev_lock_take(int ifindex);
+
+/* caps.c: whether this process may do what a kernel interface needs. */
+bool dev_caps_ok(void);
+
+/* sockets.c */
+void dev_sockets_scan(int domain, struct dev_sockets *sockets);
+/* Leave only those that @p before does not have. */
+void dev_sockets_subtract(struct dev_sockets *sockets, const struct dev_sockets *before);
+/* Close those that the driver forgot. */
+void dev_sockets_close(const struct dev_sockets *sockets);
+uint64_t dev_sockets_xdp_missed(const struct dev_sockets *sockets);
+uint64_t dev_sockets_packet_drops(const struct dev_sockets *sockets);
+bool dev_sockets_zero_copy(const struct dev_sockets *sockets);
+
+/* prog.c: name of a BPF program by id into 16 bytes; 0 or -errno. */
+int dev_prog_name(uint32_t prog_id, char *name);
+/* Descriptor of a map that a program uses, or -errno. */
+int dev_prog_map(uint32_t prog_id, const char *map_name);
+
+/* xdp.c */
+int dev_xdp_clean(int ifindex);
+int dev_xdp_check_free(const struct ep_dev *dev, struct ep_err *err);
+/* Path of the object for DPDK's driver. */
+int dev_xdp_object(struct dev_filter *filter, char *path, size_t len);
+int dev_xdp_find(struct ep_dev *dev, struct ep_err *err);
+const char *dev_xdp_mode(const struct ep_dev *dev);
+
+/* tc.c */
+void dev_tc_clean(int ifindex);
+int dev_tc_attach(int ifindex, int prog_fd);
+
+/* filter.c */
+int dev_filter_load(struct ep_dev *dev, struct ep_err *err);
+void dev_filter_close(struct ep_dev *dev);
+int dev_filter_write(const struct dev_filter *filter, const struct ep_dev_filter *wanted);

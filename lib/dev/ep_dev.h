@@ -1,0 +1,168 @@
+#pragma once
+
+/**
+ * @file
+ * Devices that the data path sends and receives on: DPDK ports made from what the user named with --dev, the filter that keeps
+ * the kernel's traffic with the kernel, and their counters. Control path only; one thread. Logs as ep.dev.
+ *
+ * It does not touch packets: see ep_engine.h.
+ */
+
+#include <ep_base.h>
+#include <ep_range.h>
+#include <ep_wire.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct rte_mempool;
+struct rte_ring;
+
+enum ep_dev_kind {
+	EP_DEV_MEMORY,    /**< One end of the in-memory pair (net_ring). */
+	EP_DEV_AF_XDP,    /**< Kernel interface by AF_XDP with our filter. */
+	EP_DEV_AF_PACKET, /**< Kernel interface by AF_PACKET. */
+	EP_DEV_VDEV, /**< A DPDK virtual device by name and arguments, "net_memif0,role=server". */
+};
+
+/** A parsed --dev. */
+struct ep_dev_spec {
+	enum ep_dev_kind kind;
+	char ifname[16]; /**< Kernel interface; "" for VDEV. */
+	char vdev[256];  /**< VDEV only: name and arguments. */
+};
+
+/**
+ * Tell a --dev by its shape (design section 6). Does not touch the device.
+ * @return 0, or -EINVAL (empty, too long), -ENOTSUP (a PCI address: not in this version; the sentence says what to use).
+ */
+int ep_dev_spec_parse(const char *text, struct ep_dev_spec *spec, struct ep_err *err);
+
+/** How DPDK's environment is started. */
+struct ep_dev_eal_cfg {
+	uint32_t memory_mib;   /**< Memory for packet buffers and queues [MiB]. */
+	uint32_t worker_count; /**< Worker lcores beside the main one. */
+	const uint16_t
+		*cores; /**< [worker_count] CPU of each; NULL: they float over all allowed. */
+	const char *extra_args; /**< --eal, split at white space; NULL for none. */
+	bool verbose;           /**< Let EAL log at INFO. */
+};
+
+/**
+ * Start DPDK once a process: without huge pages (--no-huge --no-shconf), or with them (--in-memory) where root has enough
+ * free 2 MiB pages; no PCI, no telemetry; a private runtime directory where XDG_RUNTIME_DIR and /var/run are not writable.
+ * Memory or lcore options in extra_args replace ours. EAL logs to stderr at WARNING and above only; its usage text, which
+ * it writes to stdout, is suppressed.
+ *
+ * @return
+ *   0, or -EINVAL (a core that does not exist or is not allowed, too many workers, arguments that EAL refuses or that would
+ *   end the program, as -h), -ENOMEM, -EALREADY (started before), -E2BIG (over 128 arguments) or -errno of EAL, with a
+ *   sentence.
+ */
+int ep_dev_eal_init(const struct ep_dev_eal_cfg *cfg, struct ep_err *err);
+/** End DPDK, after a successful start and with all devices closed. */
+void ep_dev_eal_fini(void);
+/** Version text of DPDK ("DPDK 22.11.11"). */
+const char *ep_dev_dpdk_version(void);
+
+/**
+ * What a device is opened with.
+ *
+ * queue_pairs 0 is one, and for AF_XDP all of the interface: each must be covered, so no other number is accepted there. A
+ * VDEV with fewer gets what it has.
+ *
+ * pool_mbufs 0 is 1024 + 4 rings, for AF_XDP 4096 more; for AF_XDP, at least 4096 + 2 rings are taken. A packet buffer has
+ * about 320 B more than the largest frame; at least 2.4 KiB for AF_XDP and VDEV; for AF_PACKET the frame's part is a power of
+ * two from 2 KiB (16 KiB at an MTU of 9000).
+ */
+struct ep_dev_cfg {
+	struct ep_dev_spec spec;
+	uint16_t queue_pairs;     /**< Wanted, at most 64; see above. */
+	uint16_t ring_descs;      /**< Descriptors a queue, 64 to 4096; power of two. */
+	uint32_t mtu_frame_bytes; /**< Largest frame with FCS that will be sent or received [B]. */
+	uint32_t pool_mbufs;      /**< Packet buffers a queue; see above. */
+	bool offload_checksum;    /**< Ask for IPv4 and UDP checksum offload. */
+};
+
+/** An open device. Opaque. */
+struct ep_dev;
+
+/**
+ * Open and start a device. For a kernel interface: takes a lock so that a second everyport on it is refused, removes what a
+ * crashed everyport left (our XDP program or tc filter, told by name), attaches the filter unarmed: everything goes to the
+ * kernel until ep_dev_arm().
+ *
+ * @return
+ *   0, or -ENODEV (no such interface), -EPERM (not root), -EBUSY (another everyport, a foreign XDP program, or a vdev
+ *   in use), -EINVAL (loopback, down, frame above the MTU, number of queues or descriptors), -ENOTSUP (AF_XDP not to be had:
+ *   the sentence names af_packet:; no checksum offload), -ENOMEM, or -errno of the kernel, each with a sentence.
+ */
+int ep_dev_open(const struct ep_dev_cfg *cfg, struct ep_dev **out, struct ep_err *err);
+
+/** Stop, remove the filter, close, free the pools: nobody uses the device or its packet buffers any more, nor, for the
+ *  in-memory pair, the other end. Accepts NULL. */
+void ep_dev_close(struct ep_dev *dev);
+
+/** Rings between a path model and the ends of the in-memory pair: one producer and one consumer each. Borrowed; they go with
+ *  the ends. */
+struct ep_dev_wire {
+	struct rte_ring *from[2]; /**< [end] what that end sent. */
+	struct rte_ring *to[2];   /**< [end] what that end will receive. */
+};
+
+/**
+ * Open the in-memory pair: two net_ring ports joined back to back, or, with @p wire not NULL, through four rings whose middle
+ * the caller serves (from[0] -> to[1], from[1] -> to[0]). A ring holds exactly ring_descs packets.
+ * @return
+ *   0, or -EINVAL (descriptors; over 16 queue pairs, over one with a wire), -ENOTSUP (checksum offload) or -ENOMEM, with a
+ *   sentence.
+ */
+int ep_dev_pair_open(const struct ep_dev_cfg *cfg, struct ep_dev *out[2], struct ep_dev_wire *wire,
+	struct ep_err *err);
+
+/** What a device is. Modes are "native XDP, zero copy", "native XDP, copy", "generic XDP", "copy of every packet (AF_PACKET)",
+ *  "in memory" and "DPDK virtual device". */
+struct ep_dev_info {
+	char name[64];    /**< As the user would write it. */
+	char driver[32];  /**< "net_af_xdp". */
+	char mode[96];    /**< How packets get in and out; see above. */
+	uint16_t port_id; /**< DPDK port. */
+	uint16_t queue_pairs;
+	int socket_id;
+	uint8_t mac[6];
+	uint64_t speed_bps; /**< 0: unknown. */
+	bool checksum_offload;
+	bool kernel; /**< A kernel interface: addresses and routes come from netlink. */
+	int ifindex; /**< 0 when not. */
+};
+void ep_dev_info(const struct ep_dev *dev, struct ep_dev_info *info);
+
+/** Packet buffers for sending on a queue. Borrowed. */
+struct rte_mempool *ep_dev_pool(const struct ep_dev *dev, uint16_t queue);
+
+/** Which packets the filter takes from the kernel. */
+struct ep_dev_filter {
+	bool initiator; /**< true: UDP from peer with a source port of the range; false: UDP to a port of the range. */
+	const struct ep_range *range; /**< Borrowed for the call. */
+	struct ep_wire_ip local;      /**< Destination address of what is taken. */
+	struct ep_wire_ip peer;       /**< initiator: source address. */
+	bool any_local; /**< Take any destination address, IPv4 and IPv6, whatever local is. */
+};
+
+/** Let the filter take packets from now on, instead of those it took before (nothing to do for devices the kernel does not
+ *  share): unfragmented UDP without a VLAN tag, IPv4 options allowed, IPv6 without extension headers. @return 0 or -errno. */
+int ep_dev_arm(struct ep_dev *dev, const struct ep_dev_filter *filter, struct ep_err *err);
+/** Leave everything to the kernel again. */
+void ep_dev_disarm(struct ep_dev *dev);
+
+/** Counters since open [packets]. */
+struct ep_dev_stats {
+	uint64_t opackets, oerrors, ipackets, imissed, ierrors, rx_nombuf;
+};
+
+/**
+ * Read the counters: rte_eth_stats, and as imissed what the kernel dropped on the way to us: for AF_XDP rx_dropped and
+ * rx_ring_full of the sockets' XDP_STATISTICS (what rx_fill_ring_empty_descs stands for is in rx_dropped), for AF_PACKET the
+ * drops of their PACKET_STATISTICS. Only packets that the filter takes are counted.
+ */
+void ep_dev_stats(struct ep_dev *dev, struct ep_dev_stats *stats);

@@ -1,0 +1,58 @@
+/* What a device is. */
+
+#include "dev_priv.h"
+
+#include <rte_ethdev.h>
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *
+info_mode(const struct ep_dev *dev)
+{
+	switch (dev->spec.kind) {
+	case EP_DEV_MEMORY:
+		return "in memory";
+	case EP_DEV_AF_XDP:
+		return dev_xdp_mode(dev);
+	case EP_DEV_AF_PACKET:
+		return "copy of every packet (AF_PACKET)";
+	case EP_DEV_VDEV:
+		break;
+	}
+	return "DPDK virtual device";
+}
+
+/* net_ring has no address: a locally administered one for each end. */
+static void
+info_mac(const struct ep_dev *dev, uint8_t mac[6])
+{
+	struct rte_ether_addr addr = {{0x02, 'e', 'p', 0, 0, dev->pair_end}};
+
+	if (dev->spec.kind != EP_DEV_MEMORY)
+		rte_eth_macaddr_get(dev->port_id, &addr);
+	memcpy(mac, addr.addr_bytes, sizeof(addr.addr_bytes));
+}
+
+/* The speed is the kernel's: DPDK's virtual devices state a fixed 10 Gbit/s that means nothing. */
+void
+ep_dev_info(const struct ep_dev *dev, struct ep_dev_info *info)
+{
+	struct rte_eth_dev_info port = {0};
+
+	*info = (struct ep_dev_info){
+		.port_id = dev->port_id,
+		.queue_pairs = dev->queue_pairs,
+		.socket_id = rte_eth_dev_socket_id(dev->port_id),
+		.speed_bps = dev->link.speed_bps,
+		.checksum_offload = dev->checksum_offload,
+		.kernel = dev->link.ifindex != 0,
+		.ifindex = dev->link.ifindex,
+	};
+	rte_eth_dev_info_get(dev->port_id, &port);
+	snprintf(info->name, sizeof(info->name), "%.*s", (int)sizeof(info->name) - 1, dev->name);
+	snprintf(info->driver, sizeof(info->driver), "%s",
+		port.driver_name == NULL ? "" : port.driver_name);
+	snprintf(info->mode, sizeof(info->mode), "%s", info_mode(dev));
+	info_mac(dev, info->mac);
+}

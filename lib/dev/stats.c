@@ -1,0 +1,61 @@
+/* Counters of a device, counted from the moment it was handed out. */
+
+#include "dev_priv.h"
+
+#include <rte_ethdev.h>
+
+/* The AF_XDP driver's own imissed is a part of what its sockets report, so it is not added. */
+static uint64_t
+stats_imissed(struct ep_dev *dev, const struct rte_eth_stats *st)
+{
+	switch (dev->spec.kind) {
+	case EP_DEV_AF_XDP:
+		return dev_sockets_xdp_missed(&dev->sockets);
+	case EP_DEV_AF_PACKET:
+		dev->packet_drops += dev_sockets_packet_drops(&dev->sockets);
+		return st->imissed + dev->packet_drops;
+	case EP_DEV_MEMORY:
+	case EP_DEV_VDEV:
+		break;
+	}
+	return st->imissed;
+}
+
+static void
+stats_read(struct ep_dev *dev, struct ep_dev_stats *stats)
+{
+	struct rte_eth_stats st = {0};
+
+	rte_eth_stats_get(dev->port_id, &st);
+	*stats = (struct ep_dev_stats){
+		.opackets = st.opackets,
+		.oerrors = st.oerrors,
+		.ipackets = st.ipackets,
+		.imissed = stats_imissed(dev, &st),
+		.ierrors = st.ierrors,
+		.rx_nombuf = st.rx_nombuf,
+	};
+}
+
+/* A packet socket listens before its filter is in place: what it caught meanwhile is thrown away, uncounted. */
+void
+dev_stats_start(struct ep_dev *dev)
+{
+	if (dev->spec.kind == EP_DEV_AF_PACKET)
+		dev_port_drain(dev);
+	stats_read(dev, &dev->base);
+}
+
+void
+ep_dev_stats(struct ep_dev *dev, struct ep_dev_stats *stats)
+{
+	const struct ep_dev_stats *base = &dev->base;
+
+	stats_read(dev, stats);
+	stats->opackets -= base->opackets;
+	stats->oerrors -= base->oerrors;
+	stats->ipackets -= base->ipackets;
+	stats->imissed -= base->imissed;
+	stats->ierrors -= base->ierrors;
+	stats->rx_nombuf -= base->rx_nombuf;
+}
