@@ -1,0 +1,132 @@
+#include "engine_priv.h"
+
+/* What the workers have counted, read from the main thread. */
+
+static uint64_t
+peek(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static uint64_t
+cycles_to_ns(const struct ep_engine *e, uint64_t cycles)
+{
+	return (uint64_t)((double)cycles / e->cfg.clock.hz * 1e9);
+}
+
+static void
+lane_count_add(const struct ep_engine *e, const struct side *s, const struct lane *l,
+	struct ep_engine_count *c)
+{
+	const uint64_t refused = peek(&l->count.echo_refused);
+	const uint64_t accepted = peek(&l->count.accepted) + peek(&l->count.echo_accepted);
+	const uint64_t not_sent = peek(&l->count.not_sent) + refused;
+	const uint64_t last_cycles = peek(&l->count.last_tx_cycles);
+
+	c->accepted += accepted;
+	c->not_sent += not_sent;
+	c->intended += accepted + not_sent;
+	c->first += peek(&l->count.first);
+	c->received += peek(&l->count.received);
+	c->late += peek(&l->count.late);
+	c->bad_tag += peek(&l->count.bad_tag);
+	c->wrong_port += peek(&l->count.wrong_port);
+	c->foreign += peek(&l->count.foreign);
+	c->tx_short += peek(&l->count.tx_short);
+	c->learned_flows += peek(&l->count.learned);
+	if (last_cycles > s->start_cycles && s->start_cycles > 0)
+		c->tx_duration_ns =
+			RTE_MAX(c->tx_duration_ns, cycles_to_ns(e, last_cycles - s->start_cycles));
+}
+
+void
+ep_engine_count(const struct ep_engine *e, uint32_t side, struct ep_engine_count *count)
+{
+	const struct side *s = &e->side[side];
+
+	*count = (struct ep_engine_count){0};
+	for (uint32_t i = 0; i < s->cfg.worker_count; i++) {
+		const struct worker *w = &e->worker[s->cfg.first_worker + i];
+
+		lane_count_add(e, s, s->lane[i], count);
+		count->max_gap_ns =
+			RTE_MAX(count->max_gap_ns, cycles_to_ns(e, peek(&w->max_gap_cycles)));
+	}
+}
+
+void
+ep_engine_rx_ports(const struct ep_engine *e, uint32_t side, struct ep_acct_port *ports)
+{
+	const struct side *s = &e->side[side];
+
+	for (uint32_t i = 0; i < s->cfg.worker_count; i++)
+		ep_acct_ports_merge(ports, s->lane[i]->acct.port, e->cfg.range->port_count);
+}
+
+/* Echoes that the NIC took: one a first copy, less those it refused. */
+static void
+echo_ports_add(const struct ep_engine *e, const struct lane *l, uint64_t *sent)
+{
+	for (uint32_t p = 0; p < e->cfg.range->port_count; p++)
+		sent[p] += ep_acct_first(&l->acct.port[p]) - l->acct.port[p].echo_refused;
+}
+
+void
+ep_engine_tx_ports(const struct ep_engine *e, uint32_t side, uint64_t *sent)
+{
+	const struct side *s = &e->side[side];
+
+	for (uint32_t i = 0; i < s->cfg.worker_count; i++) {
+		const struct lane *l = s->lane[i];
+
+		if (l->tx != NULL)
+			ep_sched_count_ports(l->order, &l->cursor, l->space, l->list, sent);
+		if (s->cfg.role == EP_ENGINE_RESPONDER && e->trial.echo)
+			echo_ports_add(e, l, sent);
+	}
+}
+
+uint32_t
+ep_engine_block_count(const struct ep_engine *e, uint32_t *block_ports)
+{
+	*block_ports = UINT32_C(1) << e->block_shift;
+	return e->block_count;
+}
+
+void
+ep_engine_hist(
+	const struct ep_engine *e, uint32_t side, bool rtt, uint32_t block, struct ep_hist *hist)
+{
+	const struct side *s = &e->side[side];
+
+	for (uint32_t i = 0; i < s->cfg.worker_count; i++) {
+		const struct ep_hist *h = rtt ? s->lane[i]->hist_rtt : s->lane[i]->hist_oneway;
+
+		ep_hist_merge(hist, &h[block]);
+	}
+}
+
+uint64_t
+ep_engine_jitter_ns(const struct ep_engine *e, uint32_t side)
+{
+	const struct side *s = &e->side[side];
+	uint64_t sum_ns = 0;
+	uint32_t lanes = 0;
+
+	for (uint32_t i = 0; i < s->cfg.worker_count; i++) {
+		const struct lane *l = s->lane[i];
+		const uint64_t jitter_ns = ep_acct_jitter_mean_ns(l->acct.flow, l->acct.flow_count);
+
+		sum_ns += jitter_ns;
+		lanes += jitter_ns > 0;
+	}
+	return lanes == 0 ? 0 : sum_ns / lanes;
+}
+
+const struct ep_path_port *
+ep_engine_path_ports(const struct ep_engine *e, uint32_t side)
+{
+	const struct stage *st = e->side[side].stage;
+
+	return st == NULL ? NULL : ep_path_ports(st->path);
+}

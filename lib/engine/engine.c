@@ -1,0 +1,573 @@
+#include "engine_priv.h"
+
+#include <rte_ethdev.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+RTE_LOG_REGISTER(ep_engine_logtype, ep.engine, NOTICE)
+
+/* Big tables come from the kernel zeroed, in transparent huge pages where it has them, and touched first by the worker that
+ * uses them, so that they lie on its node. */
+static void *
+table_alloc(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	madvise(p, bytes, MADV_HUGEPAGE);
+	return p;
+}
+
+static void
+table_free(void *p, size_t bytes)
+{
+	if (p != NULL)
+		munmap(p, bytes);
+}
+
+/* Forget a table's content: the kernel hands out zero pages again, which is cheaper than writing zeros to all of it. */
+static void
+table_clear(void *p, size_t bytes)
+{
+	if (p != NULL && madvise(p, bytes, MADV_DONTNEED) != 0)
+		memset(p, 0, bytes);
+}
+
+static size_t
+flows_bytes(const struct ep_engine *e)
+{
+	return (size_t)e->cfg.space.flow_count * sizeof(struct ep_acct_flow);
+}
+
+static size_t
+ports_bytes(const struct ep_engine *e)
+{
+	return (size_t)e->cfg.range->port_count * sizeof(struct ep_acct_port);
+}
+
+static size_t
+hist_bytes(const struct ep_engine *e)
+{
+	return (size_t)e->block_count * sizeof(struct ep_hist);
+}
+
+static size_t
+learn_bytes(const struct ep_engine *e, const struct side *s)
+{
+	const size_t entry =
+		s->learn.family == EP_WIRE_IPV4 ? sizeof(uint64_t) : sizeof(struct learn_entry6);
+
+	return (size_t)e->cfg.space.flow_count * entry;
+}
+
+/* --- Creation ---------------------------------------------------------------------------------------------------------- */
+
+static void
+lane_destroy(const struct ep_engine *e, struct lane *l)
+{
+	if (l == NULL)
+		return;
+	ep_wire_tagger_destroy(l->tagger);
+	ep_wire_tagger_destroy(l->old_tagger);
+	table_free(l->acct.flow, flows_bytes(e));
+	table_free(l->acct.port, ports_bytes(e));
+	table_free(l->hist_oneway, hist_bytes(e));
+	table_free(l->hist_rtt, hist_bytes(e));
+	free(l);
+}
+
+/* Lane i of n takes queues i, i + n, ... */
+static void
+lane_queues(struct lane *l, const struct side *s, uint32_t i)
+{
+	for (uint32_t q = i; q < s->info.queue_pairs && l->rx_queue_count < ENGINE_QUEUES_MAX;
+		q += s->cfg.worker_count)
+		l->rx_queue[l->rx_queue_count++] = (uint16_t)q;
+	l->tx_queue = (uint16_t)i;
+}
+
+static int
+lane_tables(const struct ep_engine *e, struct lane *l)
+{
+	l->acct.flow_count = e->cfg.space.flow_count;
+	l->acct.port_count = e->cfg.range->port_count;
+	l->acct.flow = table_alloc(flows_bytes(e));
+	l->acct.port = table_alloc(ports_bytes(e));
+	l->hist_oneway = table_alloc(hist_bytes(e));
+	l->hist_rtt = table_alloc(hist_bytes(e));
+	return l->acct.flow == NULL || l->acct.port == NULL || l->hist_oneway == NULL ||
+			l->hist_rtt == NULL
+		? -ENOMEM
+		: 0;
+}
+
+static int
+lane_create(struct ep_engine *e, struct side *s, uint32_t i, struct lane **out)
+{
+	struct lane *l = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*l));
+
+	if (l == NULL)
+		return -ENOMEM;
+	memset(l, 0, sizeof(*l));
+	*out = l;
+	l->port_of = e->cfg.range->port;
+	l->space = &e->cfg.space;
+	l->learn = &s->learn;
+	l->clock_base_cycles = e->cfg.clock.base_cycles;
+	l->clock_ns_mult = e->cfg.clock.ns_mult;
+	l->block_shift = e->block_shift;
+	l->port_id = s->info.port_id;
+	l->pool = ep_dev_pool(s->cfg.dev, (uint16_t)i);
+	lane_queues(l, s, i);
+	return lane_tables(e, l);
+}
+
+static int
+learn_create(struct ep_engine *e, struct side *s)
+{
+	void *table;
+
+	s->learn.family = s->cfg.ends.src.family;
+	s->learn.flow_count = e->cfg.space.flow_count;
+	table = table_alloc(learn_bytes(e, s));
+	if (table == NULL)
+		return -ENOMEM;
+	if (s->learn.family == EP_WIRE_IPV4)
+		s->learn.v4 = table;
+	else
+		s->learn.v6 = table;
+	return 0;
+}
+
+/* No NAT lies between: every flow comes from where it leaves. */
+static void
+learn_all(struct ep_engine *e, struct side *responder, const struct ep_wire_ip *initiator)
+{
+	for (uint32_t f = 0; f < e->cfg.space.flow_count; f++)
+		learn_set(&responder->learn, f, initiator, ep_sched_source_port(&e->cfg.space, f));
+}
+
+static int
+stage_create(struct ep_engine *e, uint32_t side)
+{
+	struct side *s = &e->side[side];
+	struct stage *st = calloc(1, sizeof(*st));
+
+	if (st == NULL)
+		return -ENOMEM;
+	s->stage = st;
+	st->from = e->cfg.wire.from[1 - side];
+	st->to = e->cfg.wire.to[side];
+	st->up = s->cfg.role == EP_ENGINE_RESPONDER;
+	st->pool = ep_dev_pool(s->cfg.dev, 0);
+	/* Each direction has draws of its own. */
+	return ep_path_create(e->cfg.path, e->cfg.range, e->cfg.space.flow_count,
+		e->cfg.seed * 2 + (st->up ? 0 : 1), &st->path);
+}
+
+static int
+side_create(struct ep_engine *e, uint32_t side)
+{
+	struct side *s = &e->side[side];
+	int ret = 0;
+
+	s->cfg = e->cfg.side[side];
+	ep_dev_info(s->cfg.dev, &s->info);
+	if (s->cfg.worker_count > s->info.queue_pairs)
+		s->cfg.worker_count = s->info.queue_pairs;
+	s->lane = calloc(s->cfg.worker_count, sizeof(struct lane *));
+	if (s->lane == NULL)
+		return -ENOMEM;
+	if (s->cfg.role == EP_ENGINE_RESPONDER)
+		ret = learn_create(e, s);
+	for (uint32_t i = 0; i < s->cfg.worker_count && ret == 0; i++)
+		ret = lane_create(e, s, i, &s->lane[i]);
+	if (ret == 0 && e->cfg.path != NULL) {
+		ret = stage_create(e, side);
+		s->lane[0]->stage = s->stage;
+	}
+	return ret;
+}
+
+static void
+worker_attach(struct ep_engine *e, uint32_t side)
+{
+	struct side *s = &e->side[side];
+
+	for (uint32_t i = 0; i < s->cfg.worker_count; i++) {
+		struct worker *w = &e->worker[s->cfg.first_worker + i];
+
+		w->lane_side[w->lane_count] = side;
+		w->lane[w->lane_count++] = s->lane[i];
+	}
+}
+
+static int
+workers_create(struct ep_engine *e, struct ep_err *err)
+{
+	unsigned int lcore_id = rte_get_next_lcore((unsigned int)-1, 1, 0);
+
+	e->worker = aligned_alloc(RTE_CACHE_LINE_SIZE, e->cfg.worker_count * sizeof(*e->worker));
+	if (e->worker == NULL)
+		return ep_err_set(err, -ENOMEM, "no memory for %u workers", e->cfg.worker_count);
+	memset(e->worker, 0, e->cfg.worker_count * sizeof(*e->worker));
+	for (uint32_t i = 0; i < e->cfg.worker_count; i++) {
+		if (lcore_id >= RTE_MAX_LCORE)
+			return ep_err_set(err, -EINVAL,
+				"%u workers, but DPDK runs with %u worker cores",
+				e->cfg.worker_count, rte_lcore_count() - 1);
+		e->worker[i].engine = e;
+		e->worker[i].lcore_id = lcore_id;
+		lcore_id = rte_get_next_lcore(lcore_id, 1, 0);
+	}
+	return 0;
+}
+
+static void
+blocks_plan(struct ep_engine *e)
+{
+	const uint32_t last = e->cfg.range->port_count - 1;
+
+	while (last >> e->block_shift >= EP_ENGINE_BLOCKS_MAX)
+		e->block_shift++;
+	e->block_count = (last >> e->block_shift) + 1;
+}
+
+int
+ep_engine_create(const struct ep_engine_cfg *cfg, struct ep_engine **out, struct ep_err *err)
+{
+	struct ep_engine *e = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*e));
+	int ret;
+
+	if (e == NULL)
+		return ep_err_set(err, -ENOMEM, "no memory for the engine");
+	memset(e, 0, sizeof(*e));
+	e->cfg = *cfg;
+	blocks_plan(e);
+	ret = workers_create(e, err);
+	if (ret < 0)
+		goto fail;
+	for (uint32_t side = 0; side < cfg->side_count; side++) {
+		ret = side_create(e, side);
+		if (ret < 0) {
+			ep_err_set(err, ret,
+				"no memory for the account of %u flows (%zu MiB a worker)",
+				cfg->space.flow_count, flows_bytes(e) >> 20);
+			goto fail;
+		}
+		worker_attach(e, side);
+	}
+	if (cfg->known_addresses)
+		for (uint32_t side = 0; side < cfg->side_count; side++)
+			if (cfg->side[side].role == EP_ENGINE_RESPONDER)
+				learn_all(e, &e->side[side], &cfg->side[1 - side].ends.src);
+	*out = e;
+	return 0;
+
+fail:
+	ep_engine_destroy(e);
+	return ret;
+}
+
+static void
+side_destroy(struct ep_engine *e, struct side *s)
+{
+	for (uint32_t i = 0; s->lane != NULL && i < s->cfg.worker_count; i++)
+		lane_destroy(e, s->lane[i]);
+	free(s->lane);
+	free(s->tmpl);
+	free(s->list);
+	table_free(
+		s->learn.v4 != NULL ? (void *)s->learn.v4 : (void *)s->learn.v6, learn_bytes(e, s));
+	if (s->stage != NULL) {
+		if (s->stage->path != NULL)
+			stage_fini(s->stage);
+		ep_path_destroy(s->stage->path);
+		free(s->stage);
+	}
+}
+
+void
+ep_engine_destroy(struct ep_engine *e)
+{
+	if (e == NULL)
+		return;
+	ep_engine_stop(e);
+	for (uint32_t side = 0; side < e->cfg.side_count; side++)
+		side_destroy(e, &e->side[side]);
+	free(e->worker);
+	explicit_bzero(e->old_key, sizeof(e->old_key));
+	explicit_bzero(&e->trial, sizeof(e->trial));
+	free(e);
+}
+
+/* --- A trial ------------------------------------------------------------------------------------------------------------ */
+
+static bool
+side_streams(const struct ep_engine *e, const struct side *s)
+{
+	if (s->cfg.role == EP_ENGINE_INITIATOR)
+		return e->trial.stream_up;
+	/* Where no probe ever arrived, no return address is known and there is nobody to send to. */
+	return e->trial.stream_down && s->known_count > 0;
+}
+
+static int
+side_templates(struct ep_engine *e, struct side *s, struct ep_err *err)
+{
+	const struct ep_sizes *sizes = &e->trial.sizes;
+
+	free(s->tmpl);
+	s->tmpl = calloc(sizes->count, sizeof(*s->tmpl));
+	if (s->tmpl == NULL)
+		return ep_err_set(err, -ENOMEM, "no memory for %u frame templates", sizes->count);
+	for (uint32_t i = 0; i < sizes->count; i++) {
+		const int ret = ep_wire_tmpl_init(
+			&s->tmpl[i], &s->cfg.ends, sizes->frame_bytes[i], e->cfg.checksum, err);
+
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static uint32_t
+learned_count(const struct side *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t f = 0; f < s->learn.flow_count; f++)
+		n += learn_known(&s->learn, f);
+	return n;
+}
+
+/* The down stream goes to the flows whose address is known when it is prepared. Where that is all of them, no list is needed. */
+static int
+side_list(struct ep_engine *e, struct side *s, struct ep_err *err)
+{
+	uint32_t n = 0;
+
+	free(s->list);
+	s->list = NULL;
+	s->known_count = learned_count(s);
+	if (s->known_count == 0 || s->known_count == e->cfg.space.flow_count)
+		return 0;
+	s->list = malloc((size_t)s->known_count * sizeof(*s->list));
+	if (s->list == NULL)
+		return ep_err_set(err, -ENOMEM, "no memory for a list of %u flows", s->known_count);
+	for (uint32_t f = 0; f < s->learn.flow_count && n < s->known_count; f++)
+		if (learn_known(&s->learn, f))
+			s->list[n++] = f;
+	return ep_sched_init_list(&s->list_order, s->known_count, e->cfg.seed, err);
+}
+
+static int
+side_stream(struct ep_engine *e, struct side *s, struct ep_err *err)
+{
+	const struct ep_engine_trial *t = &e->trial;
+
+	s->rate_pps = t->rate_pps;
+	s->slot_count = t->rate_pps > 0 ? ep_pace_slots(t->rate_pps, t->duration_ns) : UINT64_MAX;
+	s->start_cycles = 0;
+	if (s->cfg.role == EP_ENGINE_RESPONDER && t->stream_down) {
+		const int ret = side_list(e, s, err);
+
+		if (ret < 0)
+			return ret;
+	}
+	return side_streams(e, s) ? side_templates(e, s, err) : 0;
+}
+
+/* What a side receives in this trial. */
+static void
+lane_receive(struct ep_engine *e, const struct side *s, struct lane *l)
+{
+	const bool responder = s->cfg.role == EP_ENGINE_RESPONDER;
+	const bool rtt = !responder && e->trial.echo;
+	const bool oneway = e->cfg.side_count == 2 && !rtt;
+
+	l->rx_pt = responder ? EP_WIRE_PT_UP : e->trial.echo ? EP_WIRE_PT_ECHO : EP_WIRE_PT_DOWN;
+	l->rx = rx_choose(responder, e->trial.echo, oneway, rtt, e->cfg.verify_filler);
+}
+
+static void
+lane_send_setup(struct ep_engine *e, struct side *s, struct lane *l, uint32_t i)
+{
+	const bool responder = s->cfg.role == EP_ENGINE_RESPONDER;
+	const bool offload = e->cfg.checksum == EP_WIRE_CHECKSUM_OFFLOAD;
+	uint32_t lanes;
+
+	l->tx = NULL;
+	l->tx_done = true;
+	if (!side_streams(e, s))
+		return;
+	l->order = s->list != NULL ? &s->list_order : &e->cfg.space;
+	l->list = s->list;
+	l->tmpl = s->tmpl;
+	l->size_count = e->trial.sizes.count;
+	lanes = RTE_MIN(s->cfg.worker_count, l->order->flow_count);
+	if (i >= lanes)
+		return;
+	l->cursor = ep_sched_shard(l->order, i, lanes);
+	l->tx = tx_choose(responder, offload);
+	l->tx_done = false;
+	if (offload)
+		l->ol_flags = RTE_MBUF_F_TX_UDP_CKSUM |
+			(s->learn.family == EP_WIRE_IPV6 || s->cfg.ends.src.family == EP_WIRE_IPV6
+					? RTE_MBUF_F_TX_IPV6
+					: RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM);
+}
+
+static void
+lane_clear(const struct ep_engine *e, struct lane *l)
+{
+	table_clear(l->acct.flow, flows_bytes(e));
+	table_clear(l->acct.port, ports_bytes(e));
+	table_clear(l->hist_oneway, hist_bytes(e));
+	table_clear(l->hist_rtt, hist_bytes(e));
+	memset(&l->count, 0, sizeof(l->count));
+	memset(&l->pace, 0, sizeof(l->pace));
+	memset(&l->cursor, 0, sizeof(l->cursor));
+	l->size_next = 0;
+	l->rx_queue_next = 0;
+	l->late = false;
+	l->silent = false;
+	l->started = false;
+	l->list = NULL;
+	l->order = NULL;
+}
+
+static int
+lane_keys(struct ep_engine *e, struct lane *l, struct ep_err *err)
+{
+	int ret;
+
+	ep_wire_tagger_destroy(l->tagger);
+	ep_wire_tagger_destroy(l->old_tagger);
+	l->tagger = NULL;
+	l->old_tagger = NULL;
+	ret = ep_wire_tagger_create(e->trial.key, EP_WIRE_TAG_AUTO, &l->tagger);
+	if (ret == 0 && e->has_old_key)
+		ret = ep_wire_tagger_create(e->old_key, EP_WIRE_TAG_AUTO, &l->old_tagger);
+	if (ret < 0)
+		return ep_err_set(err, ret, "AES cannot be set up: %s", strerror(-ret));
+	return 0;
+}
+
+static int
+side_prepare(struct ep_engine *e, struct side *s, struct ep_err *err)
+{
+	int ret = side_stream(e, s, err);
+
+	if (s->stage != NULL)
+		ep_path_restart(s->stage->path);
+	for (uint32_t i = 0; i < s->cfg.worker_count && ret == 0; i++) {
+		struct lane *l = s->lane[i];
+
+		lane_clear(e, l);
+		lane_receive(e, s, l);
+		lane_send_setup(e, s, l, i);
+		ret = lane_keys(e, l, err);
+	}
+	return ret;
+}
+
+static int
+workers_launch(struct ep_engine *e, struct ep_err *err)
+{
+	e->running = true;
+	for (uint32_t i = 0; i < e->cfg.worker_count; i++) {
+		struct worker *w = &e->worker[i];
+		int ret;
+
+		w->max_gap_cycles = 0;
+		if (w->lane_count == 0)
+			continue;
+		ret = rte_eal_remote_launch(worker_main, w, w->lcore_id);
+		if (ret < 0)
+			return ep_err_set(err, ret, "worker %u cannot be started on lcore %u: %s",
+				i, w->lcore_id, strerror(-ret));
+	}
+	return 0;
+}
+
+int
+ep_engine_prepare(struct ep_engine *e, const struct ep_engine_trial *trial, struct ep_err *err)
+{
+	int ret = 0;
+
+	ep_engine_stop(e);
+	e->trial = *trial;
+	e->silence = false;
+	e->late = false;
+	__atomic_store_n(&e->command, ENGINE_RUN, __ATOMIC_RELEASE);
+	for (uint32_t side = 0; side < e->cfg.side_count && ret == 0; side++)
+		ret = side_prepare(e, &e->side[side], err);
+	memcpy(e->old_key, trial->key, sizeof(e->old_key));
+	e->has_old_key = true;
+	if (ret == 0)
+		ret = workers_launch(e, err);
+	if (ret < 0)
+		ep_engine_stop(e);
+	return ret;
+}
+
+void
+ep_engine_start(struct ep_engine *e, uint32_t side)
+{
+	__atomic_store_n(&e->side[side].start_cycles, ep_engine_now_cycles(), __ATOMIC_RELEASE);
+}
+
+void
+ep_engine_silence(struct ep_engine *e)
+{
+	__atomic_store_n(&e->silence, true, __ATOMIC_RELAXED);
+}
+
+bool
+ep_engine_tx_done(const struct ep_engine *e, uint32_t side)
+{
+	const struct side *s = &e->side[side];
+
+	for (uint32_t i = 0; i < s->cfg.worker_count; i++)
+		if (!__atomic_load_n(&s->lane[i]->tx_done, __ATOMIC_ACQUIRE))
+			return false;
+	return true;
+}
+
+void
+ep_engine_drain(struct ep_engine *e)
+{
+	__atomic_store_n(&e->command, ENGINE_DRAIN, __ATOMIC_RELEASE);
+}
+
+void
+ep_engine_late(struct ep_engine *e)
+{
+	__atomic_store_n(&e->late, true, __ATOMIC_RELAXED);
+}
+
+void
+ep_engine_stop(struct ep_engine *e)
+{
+	if (!e->running)
+		return;
+	__atomic_store_n(&e->command, ENGINE_STOP, __ATOMIC_RELEASE);
+	for (uint32_t i = 0; i < e->cfg.worker_count; i++)
+		rte_eal_wait_lcore(e->worker[i].lcore_id);
+	e->running = false;
+}
+
+const char *
+ep_engine_tag_name(const struct ep_engine *e)
+{
+	const struct lane *l = e->side[0].lane[0];
+
+	return l->tagger == NULL ? "" : ep_wire_tagger_name(l->tagger);
+}

@@ -1,0 +1,192 @@
+#pragma once
+
+/**
+ * @file
+ * Inside the engine: lanes, workers, and who writes what.
+ *
+ *   main thread --- command, start/silence words ---> workers
+ *   worker w: for each lane of w: receive (path stage, parse, tag, account, echo), send (pace, build, tag, transmit)
+ */
+
+#include "ep_engine.h"
+#include "learn.h"
+
+#include <ep_pace.h>
+
+#include <rte_common.h>
+#include <rte_log.h>
+#include <rte_mbuf.h>
+
+#include <assert.h>
+#include <stdalign.h>
+
+extern int ep_engine_logtype;
+#define RTE_LOGTYPE_EP_ENGINE ep_engine_logtype
+#define ENGINE_LOG(level, fmt, ...) RTE_LOG(level, EP_ENGINE, fmt "\n", ##__VA_ARGS__)
+
+/** Packets a receive burst takes at most; also the most a lane holds at once. */
+#define ENGINE_RX_BURST 32
+static_assert(ENGINE_RX_BURST <= EP_WIRE_BURST, "a receive burst is tagged in one call");
+/** Transmit attempts before a burst counts as refused. */
+#define ENGINE_TX_TRIES 8
+/** Receive queues of one lane. */
+#define ENGINE_QUEUES_MAX 64
+/** Rounds of a worker between two looks at the command words. */
+#define ENGINE_HOUSEKEEPING 64
+
+enum engine_command { ENGINE_RUN, ENGINE_DRAIN, ENGINE_STOP };
+
+struct lane;
+/** Receive and account one burst. Returns packets seen. */
+typedef uint32_t (*lane_rx_fn)(struct lane *l);
+/** Send what is due. Returns packets handled, sent or not. */
+typedef uint32_t (*lane_tx_fn)(struct lane *l, uint64_t now_cycles);
+
+/** Counters of a lane. Written by its worker only; others read with relaxed loads. */
+struct lane_count {
+	uint64_t accepted; /* Stream probes the NIC took. */
+	uint64_t echo_accepted;
+	uint64_t echo_refused;
+	uint64_t first;
+	uint64_t received;
+	uint64_t late;
+	uint64_t bad_tag;
+	uint64_t wrong_port;
+	uint64_t foreign;
+	uint64_t tx_short;
+	uint64_t not_sent; /* Copy of pace.skipped_count. */
+	uint64_t learned;
+	uint64_t last_tx_cycles;
+};
+
+/** One direction of the path model on its way into a side's receive ring. Owned by the receiving worker. */
+struct stage {
+	struct ep_path *path;
+	struct rte_ring *from;
+	struct rte_ring *to;
+	struct rte_mempool *pool; /* Duplicates come from here ... */
+	uint32_t
+		spare_count; /* ... taken beforehand, so that a duplicate the model has counted is never missing. */
+	struct rte_mbuf *spare[ENGINE_RX_BURST * 2];
+	bool up;       /* The range's port is the destination port. */
+	bool flushing; /* Drain: nothing is held back any more once the input is empty. */
+	uint32_t backlog_count;
+	struct rte_mbuf *backlog[ENGINE_RX_BURST * EP_PATH_OUT_MAX];
+};
+
+/** A worker's share of a side. */
+struct __rte_cache_aligned lane {
+	/* Read-only while running. */
+	lane_rx_fn rx;
+	lane_tx_fn tx;           /* NULL: no stream. */
+	const uint16_t *port_of; /* Port of each index. */
+	const struct ep_sched *space;
+	const struct ep_sched
+		*order;       /* Permutation of the stream: over the space, or over the list. */
+	const uint32_t *list; /* Learned flows that the stream goes to; NULL: all, in number. */
+	struct ep_wire_tmpl *tmpl; /* [size_count] */
+	struct rte_mempool *pool;
+	struct learn *learn; /* Responder: shared, see learn.h. */
+	struct ep_wire_tagger *tagger;
+	struct ep_wire_tagger *old_tagger; /* Key of the trial before; NULL for the first. */
+	struct stage *stage;               /* NULL: no path model. */
+	uint64_t clock_base_cycles;
+	uint64_t clock_ns_mult;
+	uint64_t ol_flags; /* Of sent mbufs, for checksum offload. */
+	uint32_t size_count;
+	uint32_t block_shift;
+	uint16_t port_id;
+	uint16_t tx_queue;
+	uint16_t rx_queue_count;
+	uint8_t rx_pt; /* The only payload type that is expected. */
+	uint16_t rx_queue[ENGINE_QUEUES_MAX];
+
+	/* Written every burst, by this worker only. */
+	alignas(RTE_CACHE_LINE_SIZE) struct ep_pace pace;
+	struct ep_sched_cursor cursor;
+	uint32_t size_next;
+	uint32_t rx_queue_next;
+	bool late;    /* What arrives is late. */
+	bool silent;  /* Nothing is sent any more, echoes included. */
+	bool started; /* The pace runs. */
+	struct ep_acct acct;
+	struct ep_hist *hist_oneway; /* [blocks], NULL: not measured. */
+	struct ep_hist *hist_rtt;    /* [blocks], NULL: not measured. */
+
+	/* Written by this worker, read by ep_engine_count(). */
+	alignas(RTE_CACHE_LINE_SIZE) struct lane_count count;
+	bool tx_done;
+};
+
+/** One lcore's work. */
+struct __rte_cache_aligned worker {
+	/* Read-only while running. */
+	struct ep_engine *engine;
+	unsigned int lcore_id;
+	uint32_t lane_count;
+	struct lane *lane[2]; /* Also which side: see lane_side. */
+	uint32_t lane_side[2];
+
+	/* Written by this worker, read by ep_engine_count(). */
+	alignas(RTE_CACHE_LINE_SIZE) uint64_t max_gap_cycles;
+};
+
+/** A side and its lanes. */
+struct side {
+	struct ep_engine_side_cfg cfg;
+	struct ep_dev_info info;
+	struct lane **lane; /* [cfg.worker_count] */
+	struct ep_wire_tmpl *tmpl;
+	struct learn learn;
+	struct stage *stage;
+	uint32_t *list; /* Learned flows of the trial's stream; NULL: all of them are known. */
+	uint32_t known_count; /* Flows whose address was known when the stream was prepared. */
+	struct ep_sched list_order;
+	double rate_pps;     /* Of the trial's stream; 0: max. */
+	uint64_t slot_count; /* Of the trial's stream over all lanes; UINT64_MAX: unpaced. */
+
+	/* Words from the main thread to the workers. */
+	alignas(RTE_CACHE_LINE_SIZE) uint64_t start_cycles; /* Not 0: the stream starts then. */
+};
+
+struct ep_engine {
+	struct ep_engine_cfg cfg;
+	struct side side[2];
+	struct worker *worker; /* [cfg.worker_count] */
+	struct ep_engine_trial trial;
+	uint32_t block_count;
+	uint32_t block_shift;
+	uint8_t old_key[EP_WIRE_KEY_BYTES];
+	bool has_old_key;
+	bool running;
+
+	/* Words from the main thread to the workers. */
+	alignas(RTE_CACHE_LINE_SIZE) enum engine_command command;
+	bool silence;
+	bool late;
+};
+
+/** Main loop of a worker. */
+int worker_main(void *arg);
+
+/** Choose the receive and transmit bodies of a lane for this trial. */
+lane_rx_fn rx_choose(bool responder, bool echo, bool oneway, bool rtt, bool filler);
+lane_tx_fn tx_choose(bool down, bool offload);
+
+/** Free what waits for delivery or was held back, at the end of a session. */
+void stage_fini(struct stage *s);
+
+/** Move packets from the far end's ring through the path model into the own one. Returns packets moved. */
+uint32_t stage_run(struct stage *s);
+
+/** Send a burst with a bounded number of tries. Returns how many the NIC took; the rest stays the caller's. */
+uint16_t lane_transmit(struct lane *l, struct rte_mbuf **mbuf, uint16_t count);
+
+/** Time of a counter value, modulo 2^32 [ns]. */
+static inline uint32_t
+lane_ns32(const struct lane *l, uint64_t now_cycles)
+{
+	return (uint32_t)(((unsigned __int128)(now_cycles - l->clock_base_cycles) *
+				  l->clock_ns_mult) >>
+		32);
+}

@@ -1,0 +1,178 @@
+#pragma once
+
+/**
+ * @file
+ * The data path: workers that send, receive, account, echo and stream on open devices (design sections 4 and 8).
+ *
+ * The engine knows one or two sides (both in `everyport loop`). A side is a role on a device. Each worker is one DPDK lcore and
+ * serves one lane of each side that it was given: a share of the side's receive queues and one transmit queue. All calls here
+ * are control path, from one thread; workers run between ep_engine_prepare() and ep_engine_stop() only and sleep otherwise.
+ *
+ *   prepare -> receiving -> start(side) -> sending -> tx_done -> drain -> late -> stop -> results
+ *
+ * It does not talk to the far side, judge or print.
+ */
+
+#include <ep_acct.h>
+#include <ep_base.h>
+#include <ep_dev.h>
+#include <ep_hist.h>
+#include <ep_path.h>
+#include <ep_range.h>
+#include <ep_sched.h>
+#include <ep_wire.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/** Most latency histograms a direction has: blocks of neighbouring ports. */
+#define EP_ENGINE_BLOCKS_MAX 16
+
+/** Conversion from the time stamp counter. Read-only after calibration. */
+struct ep_engine_clock {
+	double hz;            /**< Cycles a second [Hz]. */
+	uint64_t base_cycles; /**< Counter at calibration. */
+	uint64_t ns_mult;     /**< ns = cycles * ns_mult / 2^32, relative to base_cycles. */
+	double error_ppm;     /**< Uncertainty of hz from the reading of the two clocks [ppm]. */
+};
+
+/**
+ * Calibrate the time stamp counter against CLOCK_MONOTONIC_RAW; takes about 100 ms. rte_get_tsc_hz() of DPDK 22.11 is
+ * rounded to 10 MHz and so up to thousands of ppm off.
+ */
+void ep_engine_clock_calibrate(struct ep_engine_clock *clock);
+
+/** Frequency since the calibration, compared with it [ppm]: the drift of the run. */
+double ep_engine_clock_drift_ppm(const struct ep_engine_clock *clock);
+
+/** Counter now [cycles]. */
+uint64_t ep_engine_now_cycles(void);
+
+enum ep_engine_role { EP_ENGINE_INITIATOR, EP_ENGINE_RESPONDER };
+
+/** One side. */
+struct ep_engine_side_cfg {
+	enum ep_engine_role role;
+	struct ep_dev *dev; /**< Borrowed until ep_engine_destroy(). */
+	struct ep_wire_ends
+		ends; /**< Of what it sends. Responder: dst is the family's placeholder, dst_mac the next hop. */
+	uint32_t
+		first_worker; /**< Workers first_worker to first_worker + worker_count - 1 serve it. */
+	uint32_t worker_count; /**< At least 1, at most the device's queue pairs. */
+};
+
+struct ep_engine_cfg {
+	uint32_t side_count; /**< 1 or 2; two sides are one of each role on one clock. */
+	struct ep_engine_side_cfg side[2];
+	uint32_t worker_count;
+	const struct ep_range *range; /**< Borrowed until ep_engine_destroy(). */
+	struct ep_sched space;        /**< The flow space. */
+	struct ep_engine_clock clock;
+	enum ep_wire_checksum checksum;
+	bool floating; /**< Workers yield when idle (no core of their own). */
+	bool known_addresses; /**< No NAT is possible (in-memory pair): the responder knows every flow's address beforehand. */
+	bool verify_filler; /**< Count a probe with wrong filler as bad_tag. */
+	const struct ep_path_cfg *
+		path; /**< Model between the two ends of a pair opened with a wire; NULL: none. Borrowed. */
+	struct ep_dev_wire wire; /**< With path only. */
+	uint64_t seed;           /**< Of the path model. */
+};
+
+/** What a trial does. */
+struct ep_engine_trial {
+	uint8_t key[EP_WIRE_KEY_BYTES];
+	bool echo;            /**< The responder answers each first copy. */
+	bool stream_up;       /**< The initiator sends. */
+	bool stream_down;     /**< The responder sends its own stream. */
+	double rate_pps;      /**< Of each stream; 0: max. */
+	uint64_t duration_ns; /**< Of each stream. */
+	uint32_t
+		rounds; /**< Above 0: a sweep, each flow exactly that many times, as late as it may be. */
+	uint32_t burst_pkts; /**< 0: chosen from the rate. */
+	uint64_t slack_ns;   /**< A slot that is later than this is not sent. */
+	struct ep_sizes sizes;
+};
+
+/** The data path of a session. Opaque. */
+struct ep_engine;
+
+/**
+ * Make an engine.
+ * @return
+ *   0, -ENOMEM, -EINVAL or -ERANGE (templates: frame too small for the family), with a sentence.
+ */
+int ep_engine_create(const struct ep_engine_cfg *cfg, struct ep_engine **out, struct ep_err *err);
+
+/** Stops if need be. Accepts NULL. */
+void ep_engine_destroy(struct ep_engine *e);
+
+/**
+ * Set up a trial and let the workers receive. Forgets the counters of the trial before. A down stream goes to the flows whose
+ * address is known by now; where that is none, there is no stream.
+ * @return
+ *   0, -ENOMEM, -EINVAL or -ERANGE (a frame size), with a sentence.
+ */
+int ep_engine_prepare(struct ep_engine *e, const struct ep_engine_trial *trial, struct ep_err *err);
+
+/** Start the stream of a side, if the trial has one for it. */
+void ep_engine_start(struct ep_engine *e, uint32_t side);
+
+/** Stop sending at once on every side, echoes included. The account stays. */
+void ep_engine_silence(struct ep_engine *e);
+
+/** Whether a side's stream has ended (true where it has none). */
+bool ep_engine_tx_done(const struct ep_engine *e, uint32_t side);
+
+/** The streams have ended: what the path model holds back is let go. */
+void ep_engine_drain(struct ep_engine *e);
+
+/** The drain time is over: what arrives from now on is late. */
+void ep_engine_late(struct ep_engine *e);
+
+/** Stop the workers and wait for them. Counters stay readable. */
+void ep_engine_stop(struct ep_engine *e);
+
+/** Sums over a side's workers; may be read while they run. */
+struct ep_engine_count {
+	uint64_t
+		intended; /**< Slots of the schedule, so far for an unpaced one; echoes due [packets]. */
+	uint64_t accepted; /**< Accepted by the NIC: stream and echoes [packets]. */
+	uint64_t not_sent; /**< Slots dropped as too late, echoes refused [packets]. */
+	uint64_t first;    /**< First copies received. */
+	uint64_t received; /**< All copies accounted. */
+	uint64_t late;
+	uint64_t bad_tag;
+	uint64_t wrong_port;
+	uint64_t foreign;
+	uint64_t tx_short; /**< Transmit bursts that the NIC did not take whole. */
+	uint64_t
+		tx_duration_ns; /**< From start to the last probe of the stream, the longest of the workers [ns]. */
+	uint64_t
+		max_gap_ns; /**< Largest time between two rounds of a worker's loop while the stream ran [ns]. */
+	uint64_t learned_flows; /**< Responder: flows whose address is known. */
+};
+void ep_engine_count(const struct ep_engine *e, uint32_t side, struct ep_engine_count *count);
+
+/* After ep_engine_stop(): */
+
+/** Add the receiver's counters of a side, [range->port_count]. */
+void ep_engine_rx_ports(const struct ep_engine *e, uint32_t side, struct ep_acct_port *ports);
+
+/** Add the probes that the side's NIC accepted, stream and echoes, [range->port_count]. */
+void ep_engine_tx_ports(const struct ep_engine *e, uint32_t side, uint64_t *sent);
+
+/** Number of port blocks and the ports in each but the last. */
+uint32_t ep_engine_block_count(const struct ep_engine *e, uint32_t *block_ports);
+
+/** Add the one-way (two sides on one clock) or, with @p rtt, the round-trip histogram of a block of a side. */
+void ep_engine_hist(
+	const struct ep_engine *e, uint32_t side, bool rtt, uint32_t block, struct ep_hist *hist);
+
+/** Mean jitter of what a side received [ns]. */
+uint64_t ep_engine_jitter_ns(const struct ep_engine *e, uint32_t side);
+
+/** The path model's counters of the direction that @p side receives, [range->port_count], over the session; NULL without. */
+const struct ep_path_port *ep_engine_path_ports(const struct ep_engine *e, uint32_t side);
+
+/** Name of the tag implementation in use. */
+const char *ep_engine_tag_name(const struct ep_engine *e);

@@ -1,0 +1,194 @@
+#include "engine_priv.h"
+
+#include <rte_cycles.h>
+#include <rte_lcore.h>
+#include <rte_pause.h>
+
+#include <sched.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+/* A floating worker that found nothing to do this often gives its CPU away. */
+#define IDLE_ROUNDS 4
+/* It sleeps for a moment where nothing is due for longer: a sleep may take a few times what was asked for. At 1 Mpps a sleep of
+ * 50 us fills 50 of the ring's descriptors. */
+#define IDLE_SLEEP_NS 50000
+#define IDLE_LONG_NS 150000
+/* It does not even yield where a probe is due this soon. */
+#define IDLE_SHORT_NS 20000
+
+/* Look at the words of the main thread. Returns whether to go on. */
+static bool
+worker_housekeeping(struct worker *w)
+{
+	struct ep_engine *e = w->engine;
+	const enum engine_command command = __atomic_load_n(&e->command, __ATOMIC_ACQUIRE);
+	const bool silence = __atomic_load_n(&e->silence, __ATOMIC_RELAXED);
+	const bool late = __atomic_load_n(&e->late, __ATOMIC_RELAXED);
+
+	for (uint32_t i = 0; i < w->lane_count; i++) {
+		w->lane[i]->silent = silence;
+		w->lane[i]->late = late;
+		if (w->lane[i]->stage != NULL)
+			w->lane[i]->stage->flushing = command == ENGINE_DRAIN;
+	}
+	return command != ENGINE_STOP;
+}
+
+/* Share of the side's slots that worker i of n has: within one of equal, and the shares sum up. */
+static uint64_t
+slots_share(uint64_t slots, uint32_t i, uint32_t n)
+{
+	return (uint64_t)((unsigned __int128)slots * (i + 1) / n -
+		(unsigned __int128)slots * i / n);
+}
+
+/* The lanes of a side that have something to send: no more than there are flows. */
+static uint32_t
+sending_lanes(const struct side *s, const struct lane *l)
+{
+	return RTE_MIN(s->cfg.worker_count, l->order->flow_count);
+}
+
+static uint32_t
+auto_burst(double rate_pps)
+{
+	/* At most one burst each 32 us, but a burst of 1 up to 1 Mpps. */
+	if (rate_pps <= 0 || rate_pps >= 32e6)
+		return EP_WIRE_BURST;
+	return rate_pps <= 1e6 ? 1 : (uint32_t)(rate_pps / 1e6) + 1;
+}
+
+static void
+lane_begin(struct worker *w, uint32_t i, uint64_t start_cycles)
+{
+	const struct ep_engine *e = w->engine;
+	const struct side *s = &e->side[w->lane_side[i]];
+	const struct ep_engine_trial *t = &e->trial;
+	struct lane *l = w->lane[i];
+	const uint32_t index = (uint32_t)(w - e->worker) - s->cfg.first_worker;
+	const uint32_t lanes = sending_lanes(s, l);
+	const double rate_pps = s->rate_pps / lanes;
+	const double cycles_per_ns = e->cfg.clock.hz / 1e9;
+	const struct ep_pace_cfg cfg = {
+		.rate_pps = rate_pps,
+		.hz = e->cfg.clock.hz,
+		.start_cycles = start_cycles,
+		.slot_count = t->rounds > 0
+			? (uint64_t)(l->cursor.end - l->cursor.first) * t->rounds
+			: s->slot_count == UINT64_MAX ? UINT64_MAX
+						      : slots_share(s->slot_count, index, lanes),
+		.end_cycles = start_cycles + (uint64_t)((double)t->duration_ns * cycles_per_ns),
+		.burst_pkts = t->burst_pkts > 0 ? t->burst_pkts : auto_burst(rate_pps),
+		.slack_cycles = t->rounds > 0 ? EP_PACE_SLACK_NONE
+					      : (uint64_t)((double)t->slack_ns * cycles_per_ns),
+	};
+
+	ep_pace_init(&l->pace, &cfg);
+	l->started = true;
+}
+
+/* One round for the sending half of a lane. Returns packets handled. */
+static uint32_t
+lane_send(struct worker *w, uint32_t i, uint64_t now_cycles)
+{
+	struct lane *l = w->lane[i];
+	uint32_t n;
+
+	if (!l->started) {
+		const uint64_t start_cycles = __atomic_load_n(
+			&w->engine->side[w->lane_side[i]].start_cycles, __ATOMIC_ACQUIRE);
+
+		if (start_cycles == 0 || l->silent)
+			return 0;
+		lane_begin(w, i, start_cycles);
+	}
+	if (l->silent)
+		ep_pace_stop(&l->pace, now_cycles);
+	n = l->tx(l, now_cycles);
+	if (ep_pace_done(&l->pace, now_cycles)) {
+		l->count.not_sent = l->pace.skipped_count;
+		__atomic_store_n(&l->tx_done, true, __ATOMIC_RELEASE);
+	}
+	return n;
+}
+
+static bool
+lane_sending(const struct lane *l)
+{
+	return l->started && !l->tx_done;
+}
+
+/* Nothing to do: leave the CPU to the kernel and to others, but be back when the next probe is due. A worker that gave its CPU
+ * away gets it back only after the others' time slices, so with a probe due within a moment it waits here instead. */
+static void
+worker_idle(const struct worker *w, uint64_t now_cycles)
+{
+	const struct timespec pause = {.tv_nsec = IDLE_SLEEP_NS};
+	const double cycles_per_ns = w->engine->cfg.clock.hz / 1e9;
+	uint64_t wait_cycles = UINT64_MAX;
+
+	for (uint32_t i = 0; i < w->lane_count; i++)
+		if (lane_sending(w->lane[i]))
+			wait_cycles = RTE_MIN(
+				wait_cycles, ep_pace_wait_cycles(&w->lane[i]->pace, now_cycles));
+	if ((double)wait_cycles > cycles_per_ns * IDLE_LONG_NS)
+		nanosleep(&pause, NULL);
+	else if ((double)wait_cycles > cycles_per_ns * IDLE_SHORT_NS)
+		sched_yield();
+	else
+		rte_pause();
+}
+
+static uint32_t
+worker_round(struct worker *w, uint64_t now_cycles)
+{
+	uint32_t work = 0;
+
+	for (uint32_t i = 0; i < w->lane_count; i++) {
+		struct lane *l = w->lane[i];
+
+		if (l->stage != NULL)
+			work += stage_run(l->stage);
+		work += l->rx(l);
+		if (l->tx != NULL && !l->tx_done)
+			work += lane_send(w, i, now_cycles);
+	}
+	return work;
+}
+
+static void
+worker_note_gap(struct worker *w, uint64_t gap_cycles)
+{
+	for (uint32_t i = 0; i < w->lane_count; i++)
+		if (lane_sending(w->lane[i]) && gap_cycles > w->max_gap_cycles)
+			w->max_gap_cycles = gap_cycles;
+}
+
+int
+worker_main(void *arg)
+{
+	struct worker *w = arg;
+	const bool floating = w->engine->cfg.floating;
+	uint64_t last_cycles = rte_rdtsc();
+	uint32_t idle = 0;
+
+	prctl(PR_SET_TIMERSLACK, 1UL);
+	while (worker_housekeeping(w)) {
+		for (unsigned int i = 0; i < ENGINE_HOUSEKEEPING; i++) {
+			const uint64_t now_cycles = rte_rdtsc();
+
+			worker_note_gap(w, now_cycles - last_cycles);
+			last_cycles = now_cycles;
+			if (worker_round(w, now_cycles) > 0) {
+				idle = 0;
+			} else if (!floating) {
+				rte_pause();
+			} else if (++idle > IDLE_ROUNDS) {
+				worker_idle(w, now_cycles);
+				break;
+			}
+		}
+	}
+	return 0;
+}
