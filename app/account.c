@@ -1,0 +1,131 @@
+#include "account.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int
+account_init(struct account *a, uint32_t port_count)
+{
+	memset(a, 0, sizeof(*a));
+	a->port_count = port_count;
+	a->rx = calloc(port_count, sizeof(*a->rx));
+	a->tx = calloc(port_count, sizeof(*a->tx));
+	if (a->rx == NULL || a->tx == NULL) {
+		account_fini(a);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void
+account_fini(struct account *a)
+{
+	free(a->rx);
+	free(a->tx);
+	a->rx = NULL;
+	a->tx = NULL;
+}
+
+void
+account_begin(struct account *a, struct ep_dev *dev)
+{
+	memset(&a->totals, 0, sizeof(a->totals));
+	memset(a->rx, 0, a->port_count * sizeof(*a->rx));
+	memset(a->tx, 0, a->port_count * sizeof(*a->tx));
+	ep_dev_stats(dev, &a->base);
+}
+
+static void
+collect_device(struct account *a, struct ep_dev *dev)
+{
+	struct ep_dev_stats now;
+
+	ep_dev_stats(dev, &now);
+	a->totals.nic_tx = now.opackets - a->base.opackets;
+	a->totals.oerrors = now.oerrors - a->base.oerrors;
+	a->totals.imissed = now.imissed - a->base.imissed;
+	a->totals.ierrors = now.ierrors - a->base.ierrors;
+	a->totals.rx_nombuf = now.rx_nombuf - a->base.rx_nombuf;
+	a->totals.nic_rx = now.ipackets - a->base.ipackets + a->totals.imissed + a->totals.ierrors +
+		a->totals.rx_nombuf;
+}
+
+void
+account_collect(struct account *a, const struct ep_engine *e, uint32_t side, struct ep_dev *dev)
+{
+	struct ep_engine_count c;
+
+	ep_engine_count(e, side, &c);
+	collect_device(a, dev);
+	a->totals.intended = c.intended;
+	a->totals.accepted = c.accepted;
+	a->totals.not_sent = c.not_sent;
+	a->totals.bad_tag = c.bad_tag;
+	a->totals.foreign = c.foreign;
+	a->totals.tx_duration_ns = c.tx_duration_ns;
+	a->totals.max_gap_ns = c.max_gap_ns;
+	a->totals.learned_flows = c.learned_flows;
+	a->totals.jitter_ns = ep_engine_jitter_ns(e, side);
+	ep_engine_rx_ports(e, side, a->rx);
+	ep_engine_tx_ports(e, side, a->tx);
+}
+
+void
+account_add_tx(struct ep_result *r, struct ep_result_trial *t, enum ep_result_dir dir,
+	const struct ep_ctrl_totals *totals, const uint64_t *tx)
+{
+	struct ep_result_ledger *l = &t->ledger[dir];
+
+	l->sender_known = true;
+	l->intended = totals->intended;
+	l->accepted = totals->accepted;
+	l->not_sent = totals->not_sent;
+	l->nic_tx = totals->nic_tx;
+	l->oerrors = totals->oerrors;
+	t->max_gap_ns[dir] = totals->max_gap_ns;
+	if (totals->tx_duration_ns > t->duration_ns)
+		t->duration_ns = totals->tx_duration_ns;
+	for (uint32_t p = 0; p < r->range->port_count; p++)
+		r->port[p].dir[dir].sent += tx[p];
+}
+
+static void
+port_add(struct ep_result_port_dir *d, const struct ep_acct_port *p)
+{
+	d->received += ep_acct_received(p);
+	d->duplicates += p->count[EP_ACCT_DUP] + p->count[EP_ACCT_BEHIND];
+	d->reordered += p->count[EP_ACCT_REORDERED];
+	d->late += p->late;
+	d->wrong_port += p->wrong_port;
+	/* Wraps where more arrived than was sent; the ledger check then says so. */
+	d->lost = d->sent - (d->received - d->duplicates);
+}
+
+void
+account_add_rx(struct ep_result *r, struct ep_result_trial *t, enum ep_result_dir dir,
+	const struct ep_ctrl_totals *totals, const struct ep_acct_port *rx)
+{
+	const struct ep_acct_port sum = ep_acct_ports_sum(rx, r->range->port_count);
+	struct ep_result_ledger *l = &t->ledger[dir];
+
+	l->receiver_known = true;
+	l->nic_rx = totals->nic_rx;
+	l->imissed = totals->imissed;
+	l->ierrors = totals->ierrors;
+	l->rx_nombuf = totals->rx_nombuf;
+	l->bad_tag = totals->bad_tag;
+	l->foreign = totals->foreign;
+	l->received = ep_acct_received(&sum);
+	l->duplicates = sum.count[EP_ACCT_DUP] + sum.count[EP_ACCT_BEHIND];
+	l->reordered = sum.count[EP_ACCT_REORDERED];
+	l->late = sum.late;
+	l->wrong_port = sum.wrong_port;
+	l->lost_max = l->accepted - ep_acct_first(&sum);
+	l->lost_min = l->lost_max > sum.count[EP_ACCT_BEHIND]
+		? l->lost_max - sum.count[EP_ACCT_BEHIND]
+		: 0;
+	t->bytes[dir] = sum.bytes;
+	for (uint32_t p = 0; p < r->range->port_count; p++)
+		port_add(&r->port[p].dir[dir], &rx[p]);
+}

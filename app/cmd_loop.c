@@ -1,0 +1,303 @@
+#include "cmd.h"
+#include "common.h"
+#include "output.h"
+#include "session.h"
+
+#include <ep_netlink.h>
+#include <ep_xport.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/** Both ends and what joins them. */
+struct loop {
+	const struct config *config;
+	struct host_plan plan;
+	bool eal_started;
+	struct ep_dev *dev[2];
+	struct ep_dev_wire wire;
+	struct ep_wire_ends ends[2];
+	struct ep_engine_clock clock;
+	struct ep_engine *engine;
+	struct session session;
+};
+
+static int
+loop_check(struct config *c, struct ep_err *err)
+{
+	if (c->dev_count == 1)
+		return ep_err_set(err, -EINVAL,
+			"--dev %s: loop takes two devices, or none for the in-memory pair",
+			c->dev[0]);
+	if (c->has_impair && c->dev_count > 0)
+		return ep_err_set(err, -EINVAL,
+			"--impair %s: models the path of the in-memory pair only, leave --dev out",
+			c->impair_text);
+	/* No real path lies between the ends of the pair that a faster sweep could disturb. */
+	if (c->dev_count == 0 && !c->sweep_rate_given)
+		c->sweep_rate.value = 100e3;
+	return output_check(c, err);
+}
+
+static int
+loop_pair(struct loop *l, uint16_t queue_pairs, struct ep_err *err)
+{
+	const struct ep_dev_spec spec = {.kind = EP_DEV_MEMORY};
+	const struct ep_dev_cfg cfg = common_dev_cfg(l->config, &spec, queue_pairs);
+
+	return ep_dev_pair_open(&cfg, l->dev, l->config->has_impair ? &l->wire : NULL, err);
+}
+
+static int
+loop_devs(struct loop *l, struct ep_err *err)
+{
+	for (int i = 0; i < 2; i++) {
+		struct ep_dev_spec spec;
+		struct ep_dev_cfg cfg;
+		int ret = ep_dev_spec_parse(l->config->dev[i], &spec, err);
+
+		if (ret < 0)
+			return ret;
+		cfg = common_dev_cfg(l->config, &spec, spec.kind == EP_DEV_VDEV ? 1 : 0);
+		ret = ep_dev_open(&cfg, &l->dev[i], err);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+/* An address for an end: the kernel's where the kernel has the device, else one of the benchmarking range (RFC 2544 C.2.2). */
+static int
+loop_address(const struct ep_dev_info *info, int end, enum ep_wire_family family,
+	struct ep_wire_ip *ip, struct ep_err *err)
+{
+	struct ep_netlink_link link;
+	int ret;
+
+	if (!info->kernel) {
+		*ip = (struct ep_wire_ip){EP_WIRE_IPV4, {198, 18, 0, (uint8_t)(end + 1)}};
+		return 0;
+	}
+	ret = ep_netlink_link(
+		info->name + (strncmp(info->name, "af_packet:", 10) == 0 ? 10 : 0), &link, err);
+	for (uint32_t i = 0; ret == 0 && i < link.addr_count; i++) {
+		if (family == 0 || link.addr[i].ip.family == family) {
+			*ip = link.addr[i].ip;
+			return 0;
+		}
+	}
+	return ret < 0 ? ret
+		       : ep_err_set(err, -EINVAL,
+				 "--dev %s: has no address of the other end's family", info->name);
+}
+
+/* The ends reach each other on the link itself: what lies between them forwards frames (layer 2). */
+static int
+loop_ends(struct loop *l, struct ep_err *err)
+{
+	struct ep_dev_info info[2];
+	struct ep_wire_ip ip[2];
+	int ret = 0;
+
+	for (int i = 0; i < 2 && ret == 0; i++) {
+		ep_dev_info(l->dev[i], &info[i]);
+		ret = loop_address(&info[i], i, i == 0 ? 0 : ip[0].family, &ip[i], err);
+	}
+	for (int i = 0; i < 2 && ret == 0; i++) {
+		memcpy(l->ends[i].src_mac, info[i].mac, 6);
+		memcpy(l->ends[i].dst_mac, info[1 - i].mac, 6);
+		l->ends[i].src = ip[i];
+		l->ends[i].dst = ip[1 - i];
+	}
+	return ret == 0 ? common_sizes_check(l->config, ip[0].family, err) : ret;
+}
+
+static int
+loop_arm(struct loop *l, struct ep_err *err)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct ep_dev_filter filter = {
+			.initiator = i == 0,
+			.range = l->config->range,
+			.local = l->ends[i].src,
+			.peer = l->ends[i].dst,
+		};
+		const int ret = ep_dev_arm(l->dev[i], &filter, err);
+
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+/* Workers of each side: half of them; a single one serves both. */
+static void
+loop_sides(const struct loop *l, struct ep_engine_cfg *cfg)
+{
+	const uint32_t half = l->plan.worker_count / 2;
+
+	for (uint32_t i = 0; i < 2; i++) {
+		cfg->side[i] = (struct ep_engine_side_cfg){
+			.role = i == 0 ? EP_ENGINE_INITIATOR : EP_ENGINE_RESPONDER,
+			.dev = l->dev[i],
+			.ends = l->ends[i],
+			.first_worker = half > 0 ? i * half : 0,
+			.worker_count = half > 0 ? half : 1,
+		};
+	}
+}
+
+static int
+loop_engine(struct loop *l, struct ep_err *err)
+{
+	const struct config *c = l->config;
+	struct ep_engine_cfg cfg = {
+		.side_count = 2,
+		.worker_count = l->plan.worker_count,
+		.range = c->range,
+		.clock = l->clock,
+		.checksum =
+			c->offload_checksum ? EP_WIRE_CHECKSUM_OFFLOAD : EP_WIRE_CHECKSUM_SOFTWARE,
+		.floating = l->plan.floating,
+		.known_addresses = c->dev_count == 0,
+		.verify_filler = c->verify_filler,
+		.path = c->has_impair ? &c->impair : NULL,
+		.wire = l->wire,
+		.seed = c->seed,
+	};
+	int ret = common_space(c, &cfg.space, err);
+
+	loop_sides(l, &cfg);
+	return ret < 0 ? ret : ep_engine_create(&cfg, &l->engine, err);
+}
+
+static int
+loop_open(struct loop *l, struct ep_err *err)
+{
+	const struct config *c = l->config;
+	const uint16_t pairs = l->plan.worker_count >= 2 && !c->has_impair
+		? (uint16_t)(l->plan.worker_count / 2)
+		: 1;
+	int ret = c->dev_count == 0 ? loop_pair(l, pairs, err) : loop_devs(l, err);
+
+	if (ret == 0)
+		ret = loop_ends(l, err);
+	if (ret == 0 && c->dev_count > 0)
+		ret = loop_arm(l, err);
+	if (ret == 0)
+		ret = loop_engine(l, err);
+	return ret;
+}
+
+/* The model's own count, beside what was measured. Side 1 receives up. */
+static void
+loop_impair(struct loop *l, struct ep_result *r)
+{
+	static const enum ep_result_dir dir[2] = {EP_RESULT_DOWN, EP_RESULT_UP};
+
+	for (uint32_t side = 0; side < 2; side++) {
+		const struct ep_path_port *port = ep_engine_path_ports(l->engine, side);
+		const enum ep_result_dir d = dir[side];
+
+		for (uint32_t p = 0; port != NULL && r->impair != NULL && p < r->range->port_count;
+			p++) {
+			r->impair[p].seen[d] = port[p].seen;
+			r->impair[p].lost[d] = port[p].dropped;
+			r->impair[p].duplicates[d] = port[p].duplicated;
+			r->impair[p].reordered[d] = port[p].reordered;
+		}
+	}
+}
+
+static int
+loop_session(struct loop *l, struct ep_result *result, struct ep_err *err)
+{
+	struct session *s = &l->session;
+	struct ep_dev_info info;
+	enum session_status status;
+	int ret;
+
+	ep_dev_info(l->dev[0], &info);
+	*s = (struct session){
+		.config = l->config,
+		.engine = l->engine,
+		.result = result,
+		.dev = {l->dev[0], l->dev[1]},
+		.side_count = 2,
+		.slack_ns = common_slack_ns(&l->plan),
+	};
+	ret = common_rate(l->config, &l->config->rate, "--rate", info.speed_bps, &s->rate_pps, err);
+	if (ret == 0)
+		ret = common_rate(l->config, &l->config->sweep_rate, "--sweep-rate", info.speed_bps,
+			&s->sweep_rate_pps, err);
+	if (ret < 0)
+		return ret;
+	ret = session_init(s);
+	if (ret == 0 && ep_xport_random(s->session_key, sizeof(s->session_key)) < 0)
+		ret = ep_err_set(err, -EIO, "the system gave no random numbers");
+	if (ret == 0) {
+		status = session_run(s);
+		if (status == SESSION_FAILED) {
+			*err = s->err;
+			ret = err->code;
+		}
+	}
+	session_fini(s);
+	return ret;
+}
+
+static int
+loop_measure(struct loop *l, struct ep_err *err)
+{
+	struct ep_result *result;
+	int ret = common_result(l->config, &result), code = EXIT_ENVIRONMENT;
+
+	if (ret < 0) {
+		ep_err_set(err, ret, "no memory for the result");
+		return common_fail(l->config, err, EXIT_ENVIRONMENT);
+	}
+	host_facts(result, &l->plan, &l->clock, l->dev, 2);
+	if (l->config->has_impair)
+		ret = ep_result_add_impair(result);
+	if (ret == 0)
+		ret = loop_session(l, result, err);
+	if (ret == 0) {
+		loop_impair(l, result);
+		ep_result_host_text(result, "tag", ep_engine_tag_name(l->engine));
+		code = common_finish(l->config, result, &l->clock);
+	} else {
+		code = common_fail(l->config, err, ret == -EINVAL ? EXIT_USAGE : EXIT_ENVIRONMENT);
+	}
+	ep_result_destroy(result);
+	return code;
+}
+
+int
+cmd_loop(struct config *config)
+{
+	struct loop l = {.config = config};
+	struct ep_err err = {0};
+	int code;
+
+	if (loop_check(config, &err) < 0 ||
+		(config->dev_count == 0 && common_sizes_check(config, EP_WIRE_IPV4, &err) < 0))
+		return common_fail(config, &err, EXIT_USAGE);
+	host_catch_signals();
+	host_plan(config, 2, &l.plan);
+	if (host_eal(config, &l.plan, common_memory_mib(config, &l.plan), &err) < 0)
+		return common_fail(config, &err, EXIT_ENVIRONMENT);
+	l.eal_started = true;
+	ep_engine_clock_calibrate(&l.clock);
+	if (loop_open(&l, &err) < 0)
+		code = common_fail(config, &err,
+			err.code == -EINVAL || err.code == -ERANGE ? EXIT_USAGE : EXIT_ENVIRONMENT);
+	else
+		code = loop_measure(&l, &err);
+	ep_engine_destroy(l.engine);
+	ep_dev_close(l.dev[0]);
+	ep_dev_close(l.dev[1]);
+	if (l.eal_started)
+		ep_dev_eal_fini();
+	return code;
+}

@@ -1,0 +1,410 @@
+#include "cmd.h"
+#include "common.h"
+#include "output.h"
+#include "session.h"
+
+#include <ep_netlink.h>
+#include <ep_xport.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONNECT_NS (UINT64_C(1500) * EP_NS_PER_MS)
+#define NEIGHBOUR_MS 2000
+#define ANSWER_NS (10 * EP_NS_PER_S)
+
+/** The initiator. */
+struct initiator {
+	const struct config *config;
+	struct host_plan plan;
+	bool eal_started;
+	uint8_t key[EP_XPORT_KEY_BYTES];
+	struct ep_wire_ip peer;
+	struct ep_netlink_route route;
+	struct ep_dev *dev;
+	struct ep_dev_info info;
+	struct ep_xport *xport;
+	struct link link;
+	uint16_t control_port; /* The one that answered. */
+	struct ep_engine_clock clock;
+	struct ep_engine *engine;
+	struct ep_ctrl_welcome welcome;
+	struct session session;
+	double rate_pps;
+	double sweep_rate_pps;
+};
+
+static int
+run_check(struct config *c, struct ep_err *err)
+{
+	if (c->peer == NULL)
+		return ep_err_set(
+			err, -EINVAL, "--peer is missing: give the responder's name or address");
+	if (c->dev_count != 1)
+		return ep_err_set(err, -EINVAL,
+			"--dev is needed once: the interface that leads to the peer, such as eth0");
+	if (c->key_file == NULL)
+		return ep_err_set(err, -EINVAL,
+			"--key-file is missing: make one with everyport keygen and give it to both "
+			"hosts");
+	if (c->tcp_count == 0 && c->control_port == 0)
+		return ep_err_set(err, -EINVAL,
+			"--tcp none: then --control-port must name the port of the control "
+			"connection");
+	return output_check(c, err);
+}
+
+/* The interface, the way to the peer on it, and our address there. */
+static int
+run_route(struct initiator *r, struct ep_err *err)
+{
+	char text[64], other[32] = "another interface";
+	int ret = ep_netlink_route(&r->peer, NEIGHBOUR_MS, &r->route, err);
+
+	if (ret < 0)
+		return ret;
+	ep_wire_ip_format(text, sizeof(text), &r->peer);
+	if (r->route.local)
+		return ep_err_set(
+			err, -EINVAL, "--peer %s: is this host itself, use everyport loop", text);
+	if (r->info.ifindex != r->route.ifindex) {
+		ep_netlink_ifname(r->route.ifindex, other);
+		return ep_err_set(err, -EINVAL, "--dev %s: the way to %s leads over %s",
+			r->config->dev[0], text, other);
+	}
+	return 0;
+}
+
+static int
+run_device(struct initiator *r, struct ep_err *err)
+{
+	const struct config *c = r->config;
+	struct ep_dev_spec spec;
+	struct ep_dev_cfg cfg;
+	int ret = ep_dev_spec_parse(c->dev[0], &spec, err);
+
+	if (ret < 0)
+		return ret;
+	if (spec.kind == EP_DEV_VDEV)
+		return ep_err_set(err, -ENOTSUP,
+			"--dev %s: run and serve need a kernel interface in this version (eth1 or "
+			"af_packet:eth1)",
+			c->dev[0]);
+	cfg = common_dev_cfg(c, &spec, 0);
+	ret = ep_dev_open(&cfg, &r->dev, err);
+	if (ret < 0)
+		return ret;
+	ep_dev_info(r->dev, &r->info);
+	ret = common_rate(c, &c->rate, "--rate", r->info.speed_bps, &r->rate_pps, err);
+	if (ret == 0)
+		ret = common_rate(c, &c->sweep_rate, "--sweep-rate", r->info.speed_bps,
+			&r->sweep_rate_pps, err);
+	return ret == 0 && r->sweep_rate_pps == 0
+		? ep_err_set(
+			  err, -EINVAL, "--sweep-rate max: a sweep is slow on purpose, give a rate")
+		: ret;
+}
+
+/* Try one port. Returns 0 with an open connection, or -errno with its sentence. */
+static int
+control_try(struct initiator *r, uint16_t port, struct ep_err *err)
+{
+	struct ep_xport_conn *conn;
+	enum ep_xport_state state;
+	int ret = ep_xport_connect(r->xport, &r->peer, port, host_now_ns(), CONNECT_NS, &conn, err);
+
+	if (ret < 0)
+		return ret;
+	while ((state = ep_xport_advance(conn, host_now_ns())) != EP_XPORT_OPEN &&
+		state != EP_XPORT_CLOSED && !host_interrupted())
+		usleep(2000);
+	if (state == EP_XPORT_OPEN) {
+		r->link.conn = conn;
+		r->control_port = port;
+		return 0;
+	}
+	ret = ep_xport_reason(conn) == EP_XPORT_WRONG_KEY ? -EKEYREJECTED : -ECONNREFUSED;
+	ep_err_set(err, ret, "%s", ep_xport_error(conn));
+	ep_xport_close(conn);
+	return ret;
+}
+
+/* The first of the TCP ports under test that answers as everyport: 7881, 443, 80 first where they are among them. */
+static int
+control_connect(struct initiator *r, struct ep_err *err)
+{
+	const struct config *c = r->config;
+	struct ep_err first = {0};
+	char text[64];
+	int ret = -ECONNREFUSED;
+
+	if (c->control_port != 0)
+		return control_try(r, (uint16_t)c->control_port, err);
+	for (uint32_t i = c->tcp_count;
+		i-- > 0 && ret != 0 && ret != -EKEYREJECTED && !host_interrupted();) {
+		ret = control_try(r, c->tcp[i], err);
+		if (ret != 0 && first.code == 0)
+			first = *err;
+	}
+	if (ret == 0 || ret == -EKEYREJECTED)
+		return ret;
+	ep_wire_ip_format(text, sizeof(text), &r->peer);
+	return ep_err_set(err, ret,
+		"no everyport answers at %s on the TCP ports under test (%s); is everyport serve "
+		"running there?",
+		text, first.text);
+}
+
+static int
+run_hello(struct initiator *r, struct ep_err *err)
+{
+	const struct config *c = r->config;
+	struct ep_ctrl_hello hello = {
+		.initiator = r->route.source,
+		.source_count = (uint32_t)c->sources,
+		.source_base = COMMON_SOURCE_BASE,
+		.source_span = COMMON_SOURCE_SPAN,
+		.seed = c->seed,
+		.rate_pps = r->rate_pps == 0              ? 0
+			: r->rate_pps > r->sweep_rate_pps ? r->rate_pps
+							  : r->sweep_rate_pps,
+		.frame_bytes_max = common_frame_max(c),
+		.duration_ns = c->duration_ns,
+		.drain_ns = c->drain_ns,
+		.sweeps = (uint32_t)c->sweeps,
+	};
+
+	if (ep_ctrl_create(EP_CTRL_INITIATOR, host_now_ns(), &r->link.ctrl) < 0)
+		return ep_err_set(err, -ENOMEM, "no memory for the control connection");
+	snprintf(hello.tool, sizeof(hello.tool), "everyport %s", EVERYPORT_VERSION);
+	if ((size_t)snprintf(hello.ports, sizeof(hello.ports), "%s", c->ports_text) >=
+		sizeof(hello.ports))
+		return ep_err_set(err, -EINVAL, "--ports: the list is longer than %zu characters",
+			sizeof(hello.ports) - 1);
+	ep_ctrl_port_count(r->link.ctrl, c->range->port_count);
+	if (ep_ctrl_hello(r->link.ctrl, &hello) < 0)
+		return ep_err_set(err, -EINVAL, "the greeting cannot be made of these options");
+	return 0;
+}
+
+/* Wait for the welcome without a session: nothing runs yet. */
+static int
+run_welcome(struct initiator *r, struct ep_err *err)
+{
+	const uint64_t end_ns = host_now_ns() + ANSWER_NS;
+	int ret = run_hello(r, err);
+
+	while (ret == 0) {
+		const int alive = link_wait(&r->link, 20);
+		struct ep_ctrl_event ev;
+
+		ep_ctrl_next(r->link.ctrl, host_now_ns(), &ev);
+		if (ev.kind == EP_CTRL_EV_WELCOME) {
+			r->welcome = ev.welcome;
+			return 0;
+		}
+		if (ev.kind == EP_CTRL_EV_REFUSED)
+			return ep_err_set(err, -EPERM, "the responder refuses: %s%s",
+				ev.refuse.code == EP_CTRL_REFUSE_BUSY ? "busy: " : "",
+				ev.refuse.text);
+		if (ev.kind == EP_CTRL_EV_FAILED)
+			return ep_err_set(err, -EPROTO, "%s", ev.err.text);
+		if (alive < 0)
+			return ep_err_set(
+				err, -EPIPE, "the responder closed the control connection");
+		if (host_now_ns() > end_ns || host_interrupted())
+			return ep_err_set(
+				err, -ETIMEDOUT, "the responder did not answer the greeting");
+	}
+	return ret;
+}
+
+static int
+run_engine(struct initiator *r, struct ep_err *err)
+{
+	const struct config *c = r->config;
+	struct ep_engine_cfg cfg = {
+		.side_count = 1,
+		.worker_count = r->plan.worker_count,
+		.range = c->range,
+		.clock = r->clock,
+		.checksum =
+			c->offload_checksum ? EP_WIRE_CHECKSUM_OFFLOAD : EP_WIRE_CHECKSUM_SOFTWARE,
+		.floating = r->plan.floating,
+		.verify_filler = c->verify_filler,
+		.side[0] =
+			{
+				.role = EP_ENGINE_INITIATOR,
+				.dev = r->dev,
+				.ends = {.src = r->route.source, .dst = r->peer},
+				.worker_count = r->plan.worker_count,
+			},
+	};
+	const struct ep_dev_filter filter = {
+		.initiator = true,
+		.range = c->range,
+		.local = r->route.source,
+		.peer = r->peer,
+	};
+	int ret;
+
+	memcpy(cfg.side[0].ends.src_mac, r->info.mac, 6);
+	memcpy(cfg.side[0].ends.dst_mac, r->route.next_hop_mac, 6);
+	ret = common_space(c, &cfg.space, err);
+	if (ret == 0)
+		ret = ep_engine_create(&cfg, &r->engine, err);
+	return ret < 0 ? ret : ep_dev_arm(r->dev, &filter, err);
+}
+
+/* What the responder said of itself. */
+static void
+run_facts(struct initiator *r, struct ep_result *result)
+{
+	const struct ep_ctrl_welcome *w = &r->welcome;
+	char text[64];
+
+	host_facts(result, &r->plan, &r->clock, &r->dev, 1);
+	ep_result_host_text(result, "peer_tool", w->tool);
+	ep_result_host_text(result, "peer_cpu", w->cpu);
+	ep_result_host_text(result, "peer_driver", w->driver);
+	ep_wire_ip_format(text, sizeof(text), &r->route.source);
+	ep_result_host_text(result, "address", text);
+	ep_wire_ip_format(text, sizeof(text), &r->peer);
+	ep_result_host_text(result, "peer_address", text);
+	ep_result_host_number(result, "control_port", r->control_port);
+	for (uint32_t i = 0; i < w->listen_count; i++)
+		if (!w->listen[i].ours)
+			ep_result_warn(result,
+				"on TCP %u the responder has another listener than everyport (%s), "
+				"which answers the check",
+				w->listen[i].port, w->listen[i].text);
+}
+
+static int
+run_session(struct initiator *r, struct ep_result *result, struct ep_err *err)
+{
+	struct session *s = &r->session;
+	enum session_status status;
+	int code;
+
+	*s = (struct session){
+		.config = r->config,
+		.engine = r->engine,
+		.result = result,
+		.dev = {r->dev},
+		.side_count = 1,
+		.link = &r->link,
+		.peer = r->peer,
+		.rate_pps = r->rate_pps,
+		.sweep_rate_pps = r->sweep_rate_pps,
+		.slack_ns = common_slack_ns(&r->plan),
+	};
+	memcpy(s->session_key, r->key, sizeof(s->session_key));
+	if (session_init(s) < 0) {
+		session_fini(s);
+		ep_err_set(err, -ENOMEM, "no memory for the account");
+		return common_fail(r->config, err, EXIT_ENVIRONMENT);
+	}
+	status = session_run(s);
+	ep_result_host_text(result, "tag", ep_engine_tag_name(r->engine));
+	if (status == SESSION_PEER_LOST || status == SESSION_FAILED)
+		ep_result_reason(result, "the run did not reach its end: %s", s->err.text);
+	code = common_finish(r->config, result, &r->clock);
+	if (status == SESSION_PEER_LOST)
+		code = common_fail(r->config, &s->err, EXIT_PEER);
+	if (status == SESSION_FAILED)
+		code = common_fail(r->config, &s->err, EXIT_ENVIRONMENT);
+	session_fini(s);
+	return code;
+}
+
+static int
+run_measure(struct initiator *r, struct ep_err *err)
+{
+	struct ep_result *result;
+	int code;
+
+	if (common_result(r->config, &result) < 0) {
+		ep_err_set(err, -ENOMEM, "no memory for the result");
+		return common_fail(r->config, err, EXIT_ENVIRONMENT);
+	}
+	run_facts(r, result);
+	code = run_session(r, result, err);
+	ep_result_destroy(result);
+	return code;
+}
+
+/* From the control connection to the result. Returns an exit code. */
+static int
+run_connected(struct initiator *r, struct ep_err *err)
+{
+	int ret = ep_xport_create(r->key, &r->xport, err);
+
+	if (ret < 0)
+		return common_fail(r->config, err, EXIT_ENVIRONMENT);
+	ret = control_connect(r, err);
+	/* Only now: asking for the next hop's address may send a datagram, and nothing leaves before the key was
+	 * accepted. */
+	if (ret == 0 && run_route(r, err) < 0)
+		return common_fail(r->config, err, EXIT_ENVIRONMENT);
+	if (ret == 0)
+		ret = run_welcome(r, err);
+	if (ret < 0)
+		return common_fail(
+			r->config, err, host_interrupted() ? EXIT_INTERRUPTED : EXIT_PEER);
+	ret = run_engine(r, err);
+	if (ret < 0)
+		return common_fail(r->config, err, EXIT_ENVIRONMENT);
+	common_say(r->config, "session with %s on TCP %u, device %s (%s)", r->config->peer,
+		r->control_port, r->info.name, r->info.mode);
+	return run_measure(r, err);
+}
+
+/* What can be told before anything is touched. Returns 0 or an exit code. */
+static int
+run_prepare(struct initiator *r, struct config *config, struct ep_err *err)
+{
+	if (run_check(config, err) < 0)
+		return EXIT_USAGE;
+	if (ep_xport_key_read(config->key_file, r->key, err) < 0)
+		return EXIT_USAGE;
+	if (host_resolve(config->peer, &r->peer, err) < 0)
+		return EXIT_PEER;
+	if (common_sizes_check(config, r->peer.family, err) < 0)
+		return EXIT_USAGE;
+	host_plan(config, 1, &r->plan);
+	if (host_eal(config, &r->plan, common_memory_mib(config, &r->plan), err) < 0)
+		return EXIT_ENVIRONMENT;
+	r->eal_started = true;
+	ep_engine_clock_calibrate(&r->clock);
+	if (run_device(r, err) < 0)
+		return err->code == -EINVAL && strncmp(err->text, "--dev", 5) != 0
+			? EXIT_USAGE
+			: EXIT_ENVIRONMENT;
+	return 0;
+}
+
+int
+cmd_run(struct config *config)
+{
+	struct initiator r = {.config = config};
+	struct ep_err err = {0};
+	int code;
+
+	host_catch_signals();
+	code = run_prepare(&r, config, &err);
+	if (code != 0)
+		common_fail(config, &err, code);
+	else
+		code = run_connected(&r, &err);
+	ep_engine_destroy(r.engine);
+	ep_dev_close(r.dev);
+	link_close(&r.link, 500);
+	ep_xport_destroy(r.xport);
+	if (r.eal_started)
+		ep_dev_eal_fini();
+	explicit_bzero(r.key, sizeof(r.key));
+	return code;
+}

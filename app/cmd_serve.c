@@ -1,0 +1,97 @@
+#include "cmd.h"
+#include "common.h"
+#include "responder.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int
+serve_check(const struct config *c, struct ep_err *err)
+{
+	if (c->dev_count != 1)
+		return ep_err_set(err, -EINVAL,
+			"--dev is needed once: the interface that probes arrive on, such as eth0");
+	if (c->key_file == NULL)
+		return ep_err_set(err, -EINVAL,
+			"--key-file is missing: make one with everyport keygen and give it to both "
+			"hosts");
+	if (c->tcp_count == 0 && c->control_port == 0)
+		return ep_err_set(err, -EINVAL,
+			"--tcp none: then --control-port must name the port of the control "
+			"connection");
+	return 0;
+}
+
+static int
+serve_device(struct responder *r, struct ep_err *err)
+{
+	const struct config *c = r->config;
+	struct ep_dev_spec spec;
+	struct ep_dev_cfg cfg;
+	struct ep_netlink_link link;
+	int ret = ep_dev_spec_parse(c->dev[0], &spec, err);
+
+	if (ret < 0)
+		return ret;
+	if (spec.kind == EP_DEV_VDEV)
+		return ep_err_set(err, -ENOTSUP,
+			"--dev %s: run and serve need a kernel interface in this version (eth1 or "
+			"af_packet:eth1)",
+			c->dev[0]);
+	ret = ep_netlink_link(spec.ifname, &link, err);
+	if (ret < 0)
+		return ret;
+	cfg = common_dev_cfg(c, &spec, 0);
+	ret = ep_dev_open(&cfg, &r->dev, err);
+	if (ret < 0)
+		return ret;
+	ep_dev_info(r->dev, &r->info);
+	/* Any frame that the interface carries may be asked for. */
+	r->frame_bytes_max = responder_frame_max(link.mtu_bytes);
+	return common_rate(c, &c->rate, "--rate", r->info.speed_bps, &r->limit_pps, err);
+}
+
+/* Returns 0 or an exit code. */
+static int
+serve_prepare(struct responder *r, struct ep_err *err)
+{
+	const struct config *c = r->config;
+
+	if (serve_check(c, err) < 0)
+		return EXIT_USAGE;
+	if (ep_xport_key_read(c->key_file, r->key, err) < 0)
+		return EXIT_USAGE;
+	host_plan(c, 1, &r->plan);
+	if (host_eal(c, &r->plan, common_memory_mib(c, &r->plan), err) < 0)
+		return EXIT_ENVIRONMENT;
+	r->eal_started = true;
+	ep_engine_clock_calibrate(&r->clock);
+	if (serve_device(r, err) < 0)
+		return EXIT_ENVIRONMENT;
+	if (ep_xport_create(r->key, &r->xport, err) < 0)
+		return EXIT_ENVIRONMENT;
+	return responder_listen(r, err) < 0 ? EXIT_ENVIRONMENT : 0;
+}
+
+int
+cmd_serve(struct config *config)
+{
+	struct responder r = {.config = config};
+	struct ep_err err = {0};
+	int code;
+
+	host_catch_signals();
+	code = serve_prepare(&r, &err);
+	if (code != 0)
+		common_fail(config, &err, code);
+	else
+		code = responder_serve(&r);
+	responder_close(&r);
+	ep_dev_close(r.dev);
+	if (r.eal_started)
+		ep_dev_eal_fini();
+	explicit_bzero(r.key, sizeof(r.key));
+	return code;
+}

@@ -1,0 +1,180 @@
+#include "common.h"
+
+#include "output.h"
+
+#include <ep_netlink.h>
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SLACK_FLOATING_NS (100 * EP_NS_PER_MS)
+#define SLACK_PINNED_NS (10 * EP_NS_PER_MS)
+/* A clock that drifts by more than this during a run makes every rate doubtful [ppm]. */
+#define DRIFT_LIMIT_PPM 100
+
+int
+common_fail(const struct config *config, const struct ep_err *err, int code)
+{
+	fprintf(stderr, "everyport %s: %s\n", config->command, err->text);
+	return code;
+}
+
+void
+common_say(const struct config *config, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (config->quiet)
+		return;
+	va_start(ap, fmt);
+	fprintf(stderr, "everyport %s: ", config->command);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+	fflush(stderr);
+}
+
+int
+common_space(const struct config *config, struct ep_sched *space, struct ep_err *err)
+{
+	const struct ep_sched_cfg cfg = {
+		.port_count = config->range->port_count,
+		.source_count = (uint32_t)config->sources,
+		.address_count = 1,
+		.source_base = COMMON_SOURCE_BASE,
+		.source_span = COMMON_SOURCE_SPAN,
+		.seed = config->seed,
+	};
+
+	return ep_sched_init(space, &cfg, err);
+}
+
+int
+common_rate(const struct config *config, const struct ep_rate *rate, const char *option,
+	uint64_t speed_bps, double *pps, struct ep_err *err)
+{
+	*pps = 0;
+	if (rate->kind == EP_RATE_MAX)
+		return 0;
+	if (rate->kind == EP_RATE_RATIO && speed_bps == 0)
+		return ep_err_set(err, -EINVAL,
+			"%s: a share of the link needs a device that tells its speed, give packets "
+			"or bits a second",
+			option);
+	*pps = ep_rate_pps(rate, ep_sizes_mean(&config->sizes), (double)speed_bps);
+	if (*pps < 1)
+		return ep_err_set(err, -EINVAL,
+			"%s: is %.3g packets a second, at least 1 is needed", option, *pps);
+	return 0;
+}
+
+uint16_t
+common_frame_max(const struct config *config)
+{
+	uint16_t max = 0;
+
+	for (uint32_t i = 0; i < config->sizes.count; i++)
+		if (config->sizes.frame_bytes[i] > max)
+			max = config->sizes.frame_bytes[i];
+	return max;
+}
+
+int
+common_sizes_check(const struct config *config, enum ep_wire_family family, struct ep_err *err)
+{
+	const uint16_t min =
+		family == EP_WIRE_IPV6 ? EP_WIRE_MIN_FRAME_IPV6 : EP_WIRE_MIN_FRAME_IPV4;
+
+	for (uint32_t i = 0; i < config->sizes.count; i++)
+		if (config->sizes.frame_bytes[i] < min)
+			return ep_err_set(err, -ERANGE,
+				"--size %u: a probe over IPv%d needs a frame of at least %u B",
+				config->sizes.frame_bytes[i], (int)family, min);
+	return 0;
+}
+
+struct ep_dev_cfg
+common_dev_cfg(const struct config *config, const struct ep_dev_spec *spec, uint16_t queue_pairs)
+{
+	return (struct ep_dev_cfg){
+		.spec = *spec,
+		.queue_pairs = queue_pairs,
+		.ring_descs = (uint16_t)config->ring_descs,
+		.mtu_frame_bytes = common_frame_max(config),
+		.offload_checksum = config->offload_checksum,
+	};
+}
+
+/* Queue pairs of all devices together: an interface of the kernel is opened with all the queues it has. */
+static uint32_t
+queue_pairs_count(const struct config *config, const struct host_plan *plan)
+{
+	uint32_t count = plan->worker_count + 2;
+
+	for (uint32_t i = 0; i < config->dev_count; i++) {
+		struct ep_netlink_link link;
+		struct ep_dev_spec spec;
+
+		if (ep_dev_spec_parse(config->dev[i], &spec, NULL) == 0 && spec.ifname[0] != '\0' &&
+			ep_netlink_link(spec.ifname, &link, NULL) == 0)
+			count += link.rx_queue_count;
+	}
+	return count;
+}
+
+uint32_t
+common_memory_mib(const struct config *config, const struct host_plan *plan)
+{
+	/* A queue pair has about four rings' worth of 2.4 KiB buffers (ep_dev.h). */
+	const uint64_t pair_bytes = config->ring_descs * 4 * 2432 + (UINT64_C(8) << 20);
+
+	return 64 + (uint32_t)(queue_pairs_count(config, plan) * pair_bytes >> 20);
+}
+
+int
+common_result(const struct config *config, struct ep_result **out)
+{
+	struct ep_result *r;
+
+	if (ep_result_create(config->range, &r) < 0)
+		return -ENOMEM;
+	snprintf(r->tool_version, sizeof(r->tool_version), "%s", EVERYPORT_VERSION);
+	snprintf(r->dpdk_version, sizeof(r->dpdk_version), "%s", ep_dev_dpdk_version());
+	snprintf(r->command, sizeof(r->command), "%s", config->command);
+	host_utc(r->started, sizeof(r->started));
+	r->max_loss_ratio = config->max_loss_ratio;
+	output_config(r, config);
+	*out = r;
+	return 0;
+}
+
+uint64_t
+common_slack_ns(const struct host_plan *plan)
+{
+	return plan->floating ? SLACK_FLOATING_NS : SLACK_PINNED_NS;
+}
+
+int
+common_finish(
+	const struct config *config, struct ep_result *result, const struct ep_engine_clock *clock)
+{
+	const double drift_ppm = ep_engine_clock_drift_ppm(clock);
+	struct ep_err err = {0};
+
+	ep_result_host_number(result, "clock_drift_ppm", drift_ppm);
+	if (fabs(drift_ppm) > DRIFT_LIMIT_PPM)
+		ep_result_warn(result,
+			"the time stamp counter drifted by %.0f ppm during the run, so rates and "
+			"times are off by as much",
+			drift_ppm);
+	if (ep_result_judge(result) < 0) {
+		ep_err_set(&err, -ENOMEM, "no memory to judge the result");
+		return common_fail(config, &err, EXIT_ENVIRONMENT);
+	}
+	if (output_write(config, result, &err) < 0)
+		return common_fail(config, &err, EXIT_ENVIRONMENT);
+	return ep_result_exit_code(result->verdict);
+}

@@ -1,0 +1,52 @@
+#pragma once
+
+/** @file Pieces that more than one subcommand needs. */
+
+#include "config.h"
+#include "host.h"
+
+#include <ep_dev.h>
+#include <ep_engine.h>
+#include <ep_result.h>
+#include <ep_sched.h>
+
+/** Source ports that the initiator sends from: above the well-known ones; 45,000 of them. */
+#define COMMON_SOURCE_BASE 20000
+#define COMMON_SOURCE_SPAN 45000
+
+/** Print "everyport COMMAND: SENTENCE" on stderr and return @p code. */
+int common_fail(const struct config *config, const struct ep_err *err, int code);
+
+/** Print a line on stderr unless --quiet. */
+void common_say(const struct config *config, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/** The flow space that the options mean. @return 0 or -errno with a sentence. */
+int common_space(const struct config *config, struct ep_sched *space, struct ep_err *err);
+
+/** A rate as packets a second for the sizes of the run; 0 for max. @return 0, or -EINVAL with a sentence (unknown link speed, under 1 pps). */
+int common_rate(const struct config *config, const struct ep_rate *rate, const char *option,
+	uint64_t speed_bps, double *pps, struct ep_err *err);
+
+/** Largest frame of the run [B]. */
+uint16_t common_frame_max(const struct config *config);
+
+/** Check that the sizes fit the family (the smallest frame) with a sentence. @return 0 or -ERANGE. */
+int common_sizes_check(const struct config *config, enum ep_wire_family family, struct ep_err *err);
+
+/** Device configuration that the options mean. */
+struct ep_dev_cfg common_dev_cfg(
+	const struct config *config, const struct ep_dev_spec *spec, uint16_t queue_pairs);
+
+/** Memory for the packet buffers of the command's devices [MiB]. */
+uint32_t common_memory_mib(const struct config *config, const struct host_plan *plan);
+
+/** A result with its identity filled in. @return 0 or -ENOMEM. */
+int common_result(const struct config *config, struct ep_result **out);
+
+/** Slack before a slot counts as not sent: floating workers share their CPU and are held up longer. */
+uint64_t common_slack_ns(const struct host_plan *plan);
+
+/** Judge, check the clock, write the outputs. @return the exit code. */
+int common_finish(
+	const struct config *config, struct ep_result *result, const struct ep_engine_clock *clock);

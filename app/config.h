@@ -1,0 +1,75 @@
+#pragma once
+
+/**
+ * @file
+ * What the user asked for: every option as a value with its unit, checked on its own. Filled by opt.c, const afterwards.
+ */
+
+#include <ep_base.h>
+#include <ep_ctrl.h>
+#include <ep_path.h>
+#include <ep_range.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/** Exit codes (design section 2). */
+enum exit_code {
+	EXIT_PASS = 0,
+	EXIT_CRITERION = 1,
+	EXIT_USAGE = 2,
+	EXIT_ENVIRONMENT = 3,
+	EXIT_PEER = 4,
+	EXIT_INVALID = 5,
+	EXIT_INTERRUPTED = 6,
+};
+
+#define CONFIG_DEVS_MAX 2
+#define CONFIG_CORES_MAX 64
+#define CONFIG_TCP_MAX 16
+
+/** One command's options. */
+struct config {
+	const char *command;
+	const char *dev[CONFIG_DEVS_MAX];
+	uint32_t dev_count;
+	const char *peer;
+	const char *ports_text;
+	struct ep_range *range;
+	struct ep_rate rate;
+	struct ep_rate sweep_rate;
+	bool sweep_rate_given;
+	struct ep_sizes sizes;
+	const char *sizes_text;
+	uint64_t duration_ns;
+	uint64_t drain_ns;
+	enum ep_ctrl_mode direction;
+	uint64_t sources;
+	uint64_t seed;
+	uint64_t sweeps;
+	uint64_t burst_pkts; /**< 0: chosen from the rate. */
+	uint64_t ring_descs;
+	double max_loss_ratio;
+	uint16_t cores[CONFIG_CORES_MAX];
+	uint32_t core_count; /**< 0: planned. */
+	uint16_t tcp[CONFIG_TCP_MAX];
+	uint32_t tcp_count;
+	uint64_t control_port; /**< 0: one of the TCP ports. */
+	const char *key_file;
+	const char *json_path;
+	const char *csv_path;
+	const char *eal_args;
+	struct ep_path_cfg impair;
+	const char *impair_text;
+	bool has_impair;
+	bool verify_filler;
+	bool offload_checksum;
+	bool quiet;
+	bool once;
+	bool verbose;
+	bool duration_given;
+	bool rate_given;
+};
+
+/** Free what options took. */
+void config_fini(struct config *c);

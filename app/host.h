@@ -1,0 +1,51 @@
+#pragma once
+
+/** @file The machine: workers and their cores, DPDK's start, facts for host{}, signals, time. */
+
+#include "config.h"
+
+#include <ep_dev.h>
+#include <ep_engine.h>
+#include <ep_result.h>
+
+#include <signal.h>
+
+/** Which workers a command gets. */
+struct host_plan {
+	uint32_t worker_count;
+	uint16_t core[CONFIG_CORES_MAX];
+	bool floating; /**< Over all allowed CPUs, yielding when idle; core[] is not used. */
+};
+
+/**
+ * Plan the workers: the cores of --cores; else, with four CPUs or more, one of the highest-numbered ones each, pinned; else
+ * floating workers, no more than there are CPUs (design section 6).
+ *
+ * @param wanted
+ *   Workers that the command can use.
+ */
+void host_plan(const struct config *config, uint32_t wanted, struct host_plan *plan);
+
+/** Start DPDK for a plan. @return 0 or -errno with a sentence. */
+int host_eal(const struct config *config, const struct host_plan *plan, uint32_t memory_mib,
+	struct ep_err *err);
+
+/** Monotonic time [ns]. */
+uint64_t host_now_ns(void);
+
+/** Model name of the CPU. */
+void host_cpu(char *buf, size_t len);
+
+/** UTC time now, RFC 3339. */
+void host_utc(char *buf, size_t len);
+
+/** Fill host{} with the machine, the devices, the workers and the clock. */
+void host_facts(struct ep_result *result, const struct host_plan *plan,
+	const struct ep_engine_clock *clock, struct ep_dev *const *dev, uint32_t dev_count);
+
+/** Catch SIGINT and SIGTERM: from now on host_interrupted() tells. A second signal ends the program at once. */
+void host_catch_signals(void);
+bool host_interrupted(void);
+
+/** Run the command with a share of address resolution: name or address -> IP. @return 0 or -errno with a sentence. */
+int host_resolve(const char *name, struct ep_wire_ip *ip, struct ep_err *err);

@@ -1,0 +1,80 @@
+#include "link.h"
+
+#include "host.h"
+
+#include <errno.h>
+#include <poll.h>
+
+static int
+link_read(struct link *link, uint64_t now_ns)
+{
+	uint8_t buf[16384];
+
+	while (true) {
+		const int64_t n = ep_xport_read(link->conn, buf, sizeof(buf));
+
+		if (n == -EAGAIN)
+			return 0;
+		if (n < 0 || ep_ctrl_input(link->ctrl, buf, (size_t)n, now_ns) < 0)
+			return -EPIPE;
+	}
+}
+
+static int
+link_write(struct link *link)
+{
+	const uint8_t *bytes;
+	size_t len;
+
+	while ((len = ep_ctrl_output(link->ctrl, &bytes)) > 0) {
+		const int64_t n = ep_xport_write(link->conn, bytes, len);
+
+		if (n == -EAGAIN)
+			return 0;
+		if (n < 0)
+			return -EPIPE;
+		ep_ctrl_output_done(link->ctrl, (size_t)n);
+	}
+	return 0;
+}
+
+int
+link_pump(struct link *link, uint64_t now_ns)
+{
+	int ret;
+
+	if (ep_xport_advance(link->conn, now_ns) != EP_XPORT_OPEN)
+		return -EPIPE;
+	ret = link_write(link);
+	if (ret == 0)
+		ret = link_read(link, now_ns);
+	return ret;
+}
+
+int
+link_wait(struct link *link, int wait_ms)
+{
+	const uint8_t *bytes;
+	struct pollfd p = {.fd = ep_xport_fd(link->conn), .events = POLLIN};
+
+	if (ep_xport_wants_write(link->conn) || ep_ctrl_output(link->ctrl, &bytes) > 0)
+		p.events |= POLLOUT;
+	poll(&p, 1, wait_ms);
+	return link_pump(link, host_now_ns());
+}
+
+void
+link_close(struct link *link, int wait_ms)
+{
+	const uint64_t end_ns = host_now_ns() + (uint64_t)wait_ms * EP_NS_PER_MS;
+	const uint8_t *bytes;
+
+	while (link->conn != NULL && link->ctrl != NULL && ep_ctrl_output(link->ctrl, &bytes) > 0 &&
+		host_now_ns() < end_ns)
+		if (link_wait(link, 20) < 0)
+			break;
+	ep_xport_close(link->conn);
+	ep_ctrl_destroy(link->ctrl);
+	link->conn = NULL;
+	link->ctrl = NULL;
+}

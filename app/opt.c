@@ -1,0 +1,471 @@
+#include "opt.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#define COMMAND_TRAFFIC (COMMAND_LOOP | COMMAND_RUN)
+#define COMMAND_ALL (COMMAND_LOOP | COMMAND_SERVE | COMMAND_RUN)
+
+/** One option: how it is written, for whom it is, what it does. `value` NULL: a switch. */
+struct opt {
+	const char *name;
+	const char *value;
+	unsigned int commands;
+	const char *help;
+	int (*set)(struct config *c, const char *text, struct ep_err *err);
+};
+
+static int
+set_dev(struct config *c, const char *text, struct ep_err *err)
+{
+	if (c->dev_count == CONFIG_DEVS_MAX)
+		return ep_err_set(err, -EINVAL, "--dev %s: at most %d devices can be given", text,
+			CONFIG_DEVS_MAX);
+	c->dev[c->dev_count++] = text;
+	return 0;
+}
+
+static int
+set_peer(struct config *c, const char *text, struct ep_err *err)
+{
+	if (*text == '\0')
+		return ep_err_set(
+			err, -EINVAL, "--peer is empty, give the responder's name or address");
+	c->peer = text;
+	return 0;
+}
+
+static int
+set_ports(struct config *c, const char *text, struct ep_err *err)
+{
+	c->ports_text = text;
+	return ep_range_parse(text, "--ports", c->range, err);
+}
+
+static int
+set_rate(struct config *c, const char *text, struct ep_err *err)
+{
+	c->rate_given = true;
+	return ep_rate_parse(text, "--rate", &c->rate, err);
+}
+
+static int
+set_sweep_rate(struct config *c, const char *text, struct ep_err *err)
+{
+	c->sweep_rate_given = true;
+	return ep_rate_parse(text, "--sweep-rate", &c->sweep_rate, err);
+}
+
+static int
+set_size(struct config *c, const char *text, struct ep_err *err)
+{
+	c->sizes_text = text;
+	return ep_sizes_parse(text, "--size", &c->sizes, err);
+}
+
+static int
+set_duration(struct config *c, const char *text, struct ep_err *err)
+{
+	c->duration_given = true;
+	return ep_duration_parse(text, "--duration", &c->duration_ns, err);
+}
+
+static int
+set_drain(struct config *c, const char *text, struct ep_err *err)
+{
+	return ep_duration_parse(text, "--drain", &c->drain_ns, err);
+}
+
+static int
+set_direction(struct config *c, const char *text, struct ep_err *err)
+{
+	for (int m = EP_CTRL_MODE_ECHO; m <= EP_CTRL_MODE_BOTH; m++) {
+		if (strcmp(text, ep_ctrl_mode_name((enum ep_ctrl_mode)m)) == 0) {
+			c->direction = (enum ep_ctrl_mode)m;
+			return 0;
+		}
+	}
+	return ep_err_set(
+		err, -EINVAL, "--direction %s: allowed are up, down, both and echo", text);
+}
+
+static int
+set_sources(struct config *c, const char *text, struct ep_err *err)
+{
+	return ep_count_parse(text, "--sources", 1, 45000, &c->sources, err);
+}
+
+static int
+set_seed(struct config *c, const char *text, struct ep_err *err)
+{
+	return ep_count_parse(text, "--seed", 0, INT64_MAX, &c->seed, err);
+}
+
+static int
+set_sweeps(struct config *c, const char *text, struct ep_err *err)
+{
+	return ep_count_parse(text, "--sweeps", 1, 1000, &c->sweeps, err);
+}
+
+static int
+set_burst(struct config *c, const char *text, struct ep_err *err)
+{
+	return ep_count_parse(text, "--burst", 1, EP_WIRE_BURST, &c->burst_pkts, err);
+}
+
+static int
+set_ring(struct config *c, const char *text, struct ep_err *err)
+{
+	const int ret = ep_count_parse(text, "--ring", 64, 4096, &c->ring_descs, err);
+
+	if (ret == 0 && (c->ring_descs & (c->ring_descs - 1)) != 0)
+		return ep_err_set(err, -EINVAL,
+			"--ring %s: allowed are 64, 128, 256, 512, 1024, 2048 and 4096", text);
+	return ret;
+}
+
+static int
+set_max_loss(struct config *c, const char *text, struct ep_err *err)
+{
+	return ep_ratio_parse(text, "--max-loss", &c->max_loss_ratio, err);
+}
+
+/* "1,2" or "2-5": CPUs, at most CONFIG_CORES_MAX. */
+static int
+set_cores(struct config *c, const char *text, struct ep_err *err)
+{
+	const char *p = text;
+
+	c->core_count = 0;
+	while (true) {
+		char *end;
+		unsigned long first = strtoul(p, &end, 10), last = first;
+
+		if (end == p || *p == '-' || *p == '+')
+			break;
+		if (*end == '-')
+			last = strtoul(p = end + 1, &end, 10);
+		if (end == p || last < first || last > UINT16_MAX ||
+			c->core_count + (last - first) >= CONFIG_CORES_MAX)
+			break;
+		for (unsigned long core = first; core <= last; core++)
+			c->cores[c->core_count++] = (uint16_t)core;
+		if (*end == '\0')
+			return 0;
+		if (*end != ',')
+			break;
+		p = end + 1;
+	}
+	return ep_err_set(err, -EINVAL,
+		"--cores %s: give at most %d CPU numbers, such as 2,3 or 2-5", text,
+		CONFIG_CORES_MAX);
+}
+
+static int
+set_tcp(struct config *c, const char *text, struct ep_err *err)
+{
+	struct ep_range *range;
+	int ret;
+
+	c->tcp_count = 0;
+	if (strcmp(text, "none") == 0)
+		return 0;
+	range = malloc(sizeof(*range));
+	if (range == NULL)
+		return ep_err_set(err, -ENOMEM, "--tcp %s: no memory", text);
+	ret = ep_range_parse(text, "--tcp", range, err);
+	if (ret == 0 && range->port_count > CONFIG_TCP_MAX)
+		ret = ep_err_set(err, -ERANGE, "--tcp %s: names %u ports, at most %d are allowed",
+			text, range->port_count, CONFIG_TCP_MAX);
+	for (uint32_t i = 0; ret == 0 && i < range->port_count; i++)
+		c->tcp[c->tcp_count++] = range->port[i];
+	free(range);
+	return ret;
+}
+
+static int
+set_control_port(struct config *c, const char *text, struct ep_err *err)
+{
+	return ep_count_parse(text, "--control-port", 1, UINT16_MAX, &c->control_port, err);
+}
+
+static int
+set_key_file(struct config *c, const char *text, struct ep_err *err)
+{
+	(void)err;
+	c->key_file = text;
+	return 0;
+}
+
+static int
+set_json(struct config *c, const char *text, struct ep_err *err)
+{
+	(void)err;
+	c->json_path = text;
+	return 0;
+}
+
+static int
+set_csv(struct config *c, const char *text, struct ep_err *err)
+{
+	(void)err;
+	c->csv_path = text;
+	return 0;
+}
+
+static int
+set_html(struct config *c, const char *text, struct ep_err *err)
+{
+	(void)c;
+	return ep_err_set(err, -EINVAL,
+		"--html %s: HTML reports are not in this version, use --json or --csv", text);
+}
+
+static int
+set_eal(struct config *c, const char *text, struct ep_err *err)
+{
+	(void)err;
+	c->eal_args = text;
+	return 0;
+}
+
+static int
+set_impair(struct config *c, const char *text, struct ep_err *err)
+{
+	if (c->has_impair)
+		return ep_err_set(err, -EINVAL,
+			"--impair %s: can be given once, join its words with commas", text);
+	c->has_impair = true;
+	c->impair_text = text;
+	return ep_path_parse(text, "--impair", &c->impair, err);
+}
+
+static int
+set_checksum(struct config *c, const char *text, struct ep_err *err)
+{
+	c->offload_checksum = strcmp(text, "offload") == 0;
+	if (!c->offload_checksum && strcmp(text, "software") != 0)
+		return ep_err_set(
+			err, -EINVAL, "--checksum %s: allowed are software and offload", text);
+	return 0;
+}
+
+static int
+set_verify_payload(struct config *c, const char *text, struct ep_err *err)
+{
+	(void)text;
+	(void)err;
+	c->verify_filler = true;
+	return 0;
+}
+
+static int
+set_quiet(struct config *c, const char *text, struct ep_err *err)
+{
+	(void)text;
+	(void)err;
+	c->quiet = true;
+	return 0;
+}
+
+static int
+set_verbose(struct config *c, const char *text, struct ep_err *err)
+{
+	(void)text;
+	(void)err;
+	c->verbose = true;
+	return 0;
+}
+
+static int
+set_once(struct config *c, const char *text, struct ep_err *err)
+{
+	(void)text;
+	(void)err;
+	c->once = true;
+	return 0;
+}
+
+static const struct opt options[] = {
+	{"--peer", "HOST", COMMAND_RUN, "the responder: a name or an address", set_peer},
+	{"--dev", "SPEC", COMMAND_ALL,
+		"device: eth1 (AF_XDP), af_packet:eth1, or net_... (any DPDK virtual device); loop "
+		"takes two",
+		set_dev},
+	{"--key-file", "F", COMMAND_SERVE | COMMAND_RUN,
+		"the session key, mode 0600 (see everyport keygen)", set_key_file},
+	{"--ports", "LIST", COMMAND_ALL, "UDP ports (default 50000-60000); serve: those it allows",
+		set_ports},
+	{"--rate", "RATE", COMMAND_ALL,
+		"of each direction: 100kpps (default), 2.5Gbps (layer 1), 50%, max; serve: the "
+		"most it allows",
+		set_rate},
+	{"--size", "SIZE", COMMAND_TRAFFIC,
+		"frame with FCS [B]: 64 (default), a list such as 64,1256, or imix", set_size},
+	{"--duration", "TIME", COMMAND_ALL,
+		"of the load (default 10s); serve: the longest it allows (default 1h)",
+		set_duration},
+	{"--direction", "DIR", COMMAND_TRAFFIC, "of the load: up, down, both (default) or echo",
+		set_direction},
+	{"--sources", "N", COMMAND_ALL,
+		"source ports per destination port (default 1); serve: the most it allows (default "
+		"100)",
+		set_sources},
+	{"--sweeps", "N", COMMAND_TRAFFIC, "reachability rounds before the load (default 3)",
+		set_sweeps},
+	{"--sweep-rate", "RATE", COMMAND_TRAFFIC,
+		"of the sweep (default 5kpps; 100kpps for the in-memory pair, which no sweep can "
+		"disturb)",
+		set_sweep_rate},
+	{"--drain", "TIME", COMMAND_TRAFFIC,
+		"wait for the last probes; what comes later is late (default 2s)", set_drain},
+	{"--max-loss", "RATIO", COMMAND_TRAFFIC,
+		"the goal: most loss of a direction that passes (default 0.1%)", set_max_loss},
+	{"--burst", "N", COMMAND_TRAFFIC,
+		"packets sent at once, 1 to 32 (default: 1 up to 1 Mpps a core)", set_burst},
+	{"--seed", "N", COMMAND_TRAFFIC, "of the order of flows and of --impair (default 1)",
+		set_seed},
+	{"--impair", "MODEL", COMMAND_LOOP,
+		"bad path between the in-memory pair: "
+		"block=50100-50110,drop=1%,dup=0.1%,reorder=0.5%",
+		set_impair},
+	{"--tcp", "LIST", COMMAND_SERVE | COMMAND_RUN,
+		"TCP ports to check before, during and after (default 80,443,7881), or none; "
+		"serve: to listen on",
+		set_tcp},
+	{"--control-port", "PORT", COMMAND_SERVE | COMMAND_RUN,
+		"TCP port of the control connection (default: the first of 7881, 443, 80 that "
+		"answers)",
+		set_control_port},
+	{"--cores", "LIST", COMMAND_ALL, "CPUs of the data path, pinned (default: planned)",
+		set_cores},
+	{"--ring", "N", COMMAND_ALL,
+		"descriptors of a receive or transmit ring, 64 to 4096 (default 2048)", set_ring},
+	{"--checksum", "HOW", COMMAND_ALL, "software (default) or offload", set_checksum},
+	{"--verify-payload", NULL, COMMAND_ALL, "also check the filler behind each probe",
+		set_verify_payload},
+	{"--once", NULL, COMMAND_SERVE, "end after one session", set_once},
+	{"--json", "F", COMMAND_TRAFFIC, "write the result as JSON (- for stdout)", set_json},
+	{"--csv", "F", COMMAND_TRAFFIC, "write the table of ports as CSV (- for stdout)", set_csv},
+	{"--html", "F", 0, NULL, set_html},
+	{"--eal", "ARGS", COMMAND_ALL, "passed to DPDK as they are", set_eal},
+	{"--quiet", NULL, COMMAND_ALL, "no progress on stderr, no text report on stdout",
+		set_quiet},
+	{"--verbose", NULL, COMMAND_ALL, "say on stderr what is chosen and done", set_verbose},
+};
+
+static const struct opt *
+opt_find(const char *name, size_t len)
+{
+	for (size_t i = 0; i < EP_ARRAY_LEN(options); i++)
+		if (strlen(options[i].name) == len && strncmp(options[i].name, name, len) == 0)
+			return &options[i];
+	return NULL;
+}
+
+static int
+config_init(struct config *c, const struct command *command)
+{
+	*c = (struct config){
+		.command = command->name,
+		.ports_text = "50000-60000",
+		.rate = {EP_RATE_PPS, 100e3},
+		.sweep_rate = {EP_RATE_PPS, 5e3},
+		.sizes = {1, {64}},
+		.sizes_text = "64",
+		.duration_ns = 10 * EP_NS_PER_S,
+		.drain_ns = 2 * EP_NS_PER_S,
+		.direction = EP_CTRL_MODE_BOTH,
+		.sources = 1,
+		.seed = 1,
+		.sweeps = 3,
+		.ring_descs = 2048,
+		.max_loss_ratio = 0.001,
+		.tcp = {80, 443, 7881},
+		.tcp_count = 3,
+	};
+	if (command->bit == COMMAND_SERVE) {
+		c->sources = 100;
+		c->duration_ns = 3600 * EP_NS_PER_S;
+	}
+	c->range = calloc(1, sizeof(*c->range));
+	return c->range == NULL ? -ENOMEM : 0;
+}
+
+void
+config_fini(struct config *c)
+{
+	free(c->range);
+	c->range = NULL;
+	ep_path_cfg_fini(&c->impair);
+}
+
+/* One option at argv[*i]; both "--name value" and "--name=value" are understood. */
+static int
+opt_one(const struct command *command, int argc, char **argv, int *i, struct config *c,
+	struct ep_err *err)
+{
+	const char *arg = argv[*i];
+	const char *equals = strchr(arg, '=');
+	const size_t len = equals != NULL ? (size_t)(equals - arg) : strlen(arg);
+	const struct opt *o = opt_find(arg, len);
+	const char *value = equals != NULL ? equals + 1 : NULL;
+
+	if (o == NULL)
+		return ep_err_set(err, -EINVAL,
+			"%.*s: unknown option of everyport %s (see everyport %s --help)", (int)len,
+			arg, command->name, command->name);
+	if (o->commands != 0 && (o->commands & command->bit) == 0)
+		return ep_err_set(
+			err, -EINVAL, "%s is no option of everyport %s", o->name, command->name);
+	if (o->value == NULL && value != NULL)
+		return ep_err_set(err, -EINVAL, "%s takes no value, got %s", o->name, value);
+	if (o->value != NULL && value == NULL) {
+		if (*i + 1 >= argc)
+			return ep_err_set(err, -EINVAL, "%s needs a value: %s %s", o->name, o->name,
+				o->value);
+		value = argv[++*i];
+	}
+	return o->set(c, value, err);
+}
+
+int
+opt_parse(const struct command *command, int argc, char **argv, struct config *config,
+	struct ep_err *err)
+{
+	int ret = config_init(config, command);
+
+	if (ret == 0)
+		ret = ep_range_parse(config->ports_text, "--ports", config->range, err);
+	for (int i = 0; i < argc && ret == 0; i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			opt_help(command);
+			return 1;
+		}
+		if (strncmp(argv[i], "--", 2) != 0)
+			return ep_err_set(err, -EINVAL,
+				"%s: not an option (see everyport %s --help)", argv[i],
+				command->name);
+		ret = opt_one(command, argc, argv, &i, config, err);
+	}
+	return ret;
+}
+
+void
+opt_help(const struct command *command)
+{
+	printf("everyport %s %s\n\n%s\n", command->name, command->synopsis, command->text);
+	for (size_t i = 0; i < EP_ARRAY_LEN(options); i++) {
+		char left[64];
+
+		if ((options[i].commands & command->bit) == 0)
+			continue;
+		snprintf(left, sizeof(left), "%s%s%s", options[i].name, options[i].value ? " " : "",
+			options[i].value ? options[i].value : "");
+		printf("  %-22s %s\n", left, options[i].help);
+	}
+}

@@ -1,0 +1,157 @@
+#include "output.h"
+
+#include <ep_report.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool
+is_stdout(const char *path)
+{
+	return path != NULL && strcmp(path, "-") == 0;
+}
+
+/* Opening for append creates the file and leaves an older result alone until there is a new one. */
+static int
+path_check(const char *path, const char *option, struct ep_err *err)
+{
+	int fd;
+
+	if (path == NULL || is_stdout(path))
+		return 0;
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return ep_err_set(
+			err, -errno, "%s %s: cannot be written: %s", option, path, strerror(errno));
+	close(fd);
+	return 0;
+}
+
+int
+output_check(const struct config *config, struct ep_err *err)
+{
+	int ret;
+
+	if (is_stdout(config->json_path) && is_stdout(config->csv_path))
+		return ep_err_set(
+			err, -EINVAL, "--json - and --csv -: only one of them can go to stdout");
+	ret = path_check(config->json_path, "--json", err);
+	return ret < 0 ? ret : path_check(config->csv_path, "--csv", err);
+}
+
+static int
+text_write(const char *path, const char *option, const char *text, struct ep_err *err)
+{
+	FILE *f = is_stdout(path) ? stdout : fopen(path, "we");
+	bool ok;
+
+	if (f == NULL)
+		return ep_err_set(
+			err, -errno, "%s %s: cannot be written: %s", option, path, strerror(errno));
+	ok = fputs(text, f) >= 0;
+	ok = (f == stdout ? fflush(f) : fclose(f)) == 0 && ok;
+	return ok ? 0
+		  : ep_err_set(err, -EIO, "%s %s: cannot be written: %s", option, path,
+			    strerror(errno));
+}
+
+typedef int (*render_fn)(const struct ep_result *r, char **text);
+
+static int
+render(const struct ep_result *result, render_fn fn, const char *path, const char *option,
+	struct ep_err *err)
+{
+	char *text = NULL;
+	int ret;
+
+	if (path == NULL)
+		return 0;
+	ret = fn(result, &text);
+	if (ret < 0)
+		ep_err_set(err, ret, "%s %s: no memory for the report", option, path);
+	else
+		ret = text_write(path, option, text, err);
+	free(text);
+	return ret;
+}
+
+int
+output_write(const struct config *config, const struct ep_result *result, struct ep_err *err)
+{
+	const bool taken = is_stdout(config->json_path) || is_stdout(config->csv_path);
+	const char *report_path = taken || config->quiet ? NULL : "-";
+	const int a = render(result, ep_report_json, config->json_path, "--json", err);
+	const int b = render(result, ep_report_csv, config->csv_path, "--csv", err);
+	const int c = render(result, ep_report_text, report_path, "report", err);
+
+	return a < 0 ? a : b < 0 ? b : c;
+}
+
+static void
+rate_text(char *buf, size_t len, const struct ep_rate *rate)
+{
+	switch (rate->kind) {
+	case EP_RATE_PPS:
+		snprintf(buf, len, "%.12gpps", rate->value);
+		break;
+	case EP_RATE_BPS:
+		snprintf(buf, len, "%.12gbps", rate->value);
+		break;
+	case EP_RATE_RATIO:
+		snprintf(buf, len, "%.12g%%", rate->value * 100);
+		break;
+	case EP_RATE_MAX:
+		snprintf(buf, len, "max");
+		break;
+	}
+}
+
+static void
+config_tcp(struct ep_result *result, const struct config *c)
+{
+	char text[128];
+	size_t used = 0;
+
+	snprintf(text, sizeof(text), "none");
+	for (uint32_t i = 0; i < c->tcp_count && used < sizeof(text); i++)
+		used += (size_t)snprintf(
+			text + used, sizeof(text) - used, "%s%u", i > 0 ? "," : "", c->tcp[i]);
+	ep_result_config_text(result, "tcp", text);
+}
+
+void
+output_config(struct ep_result *result, const struct config *c)
+{
+	char text[64];
+
+	for (uint32_t i = 0; i < c->dev_count; i++) {
+		snprintf(text, sizeof(text), i == 0 ? "dev" : "dev_%u", i + 1);
+		ep_result_config_text(result, text, c->dev[i]);
+	}
+	if (c->peer != NULL) {
+		ep_result_config_text(result, "peer", c->peer);
+		config_tcp(result, c);
+	}
+	ep_result_config_text(result, "ports", c->ports_text);
+	rate_text(text, sizeof(text), &c->rate);
+	ep_result_config_text(result, "rate", text);
+	ep_result_config_text(result, "size", c->sizes_text);
+	ep_result_config_number(result, "duration_ns", (double)c->duration_ns);
+	ep_result_config_text(result, "direction", ep_ctrl_mode_name(c->direction));
+	ep_result_config_number(result, "sources", (double)c->sources);
+	ep_result_config_number(result, "sweeps", (double)c->sweeps);
+	rate_text(text, sizeof(text), &c->sweep_rate);
+	ep_result_config_text(result, "sweep_rate", text);
+	ep_result_config_number(result, "drain_ns", (double)c->drain_ns);
+	ep_result_config_number(result, "max_loss", c->max_loss_ratio);
+	ep_result_config_number(result, "burst", (double)c->burst_pkts);
+	ep_result_config_number(result, "ring", (double)c->ring_descs);
+	ep_result_config_number(result, "seed", (double)c->seed);
+	ep_result_config_text(result, "checksum", c->offload_checksum ? "offload" : "software");
+	if (c->has_impair)
+		ep_result_config_text(result, "impair", c->impair_text);
+}

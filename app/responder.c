@@ -1,0 +1,246 @@
+#include "responder.h"
+
+#include "common.h"
+#include "responder_session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A connection that is not authenticated by then is closed. */
+#define HANDSHAKE_NS (5 * EP_NS_PER_S)
+/* At most one line in this time about connections that were no everyport. */
+#define NOISE_LINE_NS (10 * EP_NS_PER_S)
+/* How often the session is looked at. */
+#define SESSION_TICK_MS 10
+/* How often waiting connections are looked at, for their time-outs. */
+#define CONN_TICK_MS 200
+
+uint16_t
+responder_frame_max(uint32_t mtu_bytes)
+{
+	const uint32_t frame_bytes = mtu_bytes + 14 + EP_WIRE_FCS_BYTES;
+
+	return frame_bytes > 9018 ? 9018 : (uint16_t)frame_bytes;
+}
+
+static void
+listen_one(struct responder *r, uint16_t port)
+{
+	struct ep_ctrl_listen *l = &r->listen[r->listen_count];
+	struct ep_err err = {0};
+	const int fd = ep_xport_listen(port, &err);
+
+	l->port = port;
+	l->ours = fd >= 0;
+	if (fd < 0)
+		snprintf(l->text, sizeof(l->text), "%s",
+			fd == -EADDRINUSE ? "in use by another program" : strerror(-fd));
+	r->listen_fd[r->listen_count++] = fd >= 0 ? fd : -1;
+}
+
+int
+responder_listen(struct responder *r, struct ep_err *err)
+{
+	const struct config *c = r->config;
+	uint32_t ours = 0;
+
+	if (c->control_port != 0)
+		listen_one(r, (uint16_t)c->control_port);
+	for (uint32_t i = 0; i < c->tcp_count && r->listen_count < EP_CTRL_LISTEN_MAX; i++)
+		if (c->tcp[i] != c->control_port)
+			listen_one(r, c->tcp[i]);
+	for (uint32_t i = 0; i < r->listen_count; i++)
+		ours += r->listen[i].ours;
+	if (ours > 0)
+		return 0;
+	return ep_err_set(err, -EADDRINUSE,
+		"none of the TCP ports can be listened on (%u: %s), so there is no way for the "
+		"control connection; free one or give --control-port",
+		r->listen[0].port, r->listen[0].text);
+}
+
+static void
+say_listening(const struct responder *r)
+{
+	char ours[128] = "", others[256] = "";
+
+	for (uint32_t i = 0; i < r->listen_count; i++) {
+		const struct ep_ctrl_listen *l = &r->listen[i];
+		const size_t a = strlen(ours), b = strlen(others);
+
+		if (l->ours)
+			snprintf(ours + a, sizeof(ours) - a, " %u", l->port);
+		else
+			snprintf(others + b, sizeof(others) - b, "; not on %u: %s", l->port,
+				l->text);
+	}
+	common_say(r->config, "ready on %s (%s), listening on TCP%s%s", r->info.name, r->info.mode,
+		ours, others);
+}
+
+static void
+conn_free(struct responder *r, struct responder_conn *c)
+{
+	if (r->session.conn == c)
+		responder_session_end(r);
+	link_close(&c->link, 0);
+	memset(c, 0, sizeof(*c));
+}
+
+/* Connections that are no everyport: checks of the port are silent, the rest is told once in a while. */
+static void
+conn_noise(struct responder *r, const struct responder_conn *c, uint64_t now_ns)
+{
+	if (ep_xport_reason(c->link.conn) == EP_XPORT_END)
+		return;
+	r->noise_count++;
+	if (r->noise_logged_ns != 0 && now_ns - r->noise_logged_ns < NOISE_LINE_NS)
+		return;
+	common_say(r->config,
+		"closed %llu connection%s that did not authenticate, the last one: %s",
+		(unsigned long long)r->noise_count, r->noise_count == 1 ? "" : "s",
+		ep_xport_error(c->link.conn));
+	r->noise_count = 0;
+	r->noise_logged_ns = now_ns;
+}
+
+/* A slot for a new connection: a free one, else the oldest that has not authenticated, so that idle connections cannot lock
+ * the right initiator out. */
+static struct responder_conn *
+conn_slot(struct responder *r)
+{
+	struct responder_conn *oldest = NULL;
+
+	for (uint32_t i = 0; i < RESPONDER_CONNS_MAX; i++) {
+		struct responder_conn *c = &r->conn[i];
+
+		if (c->link.conn == NULL)
+			return c;
+		if (!c->open && (oldest == NULL || c->since_ns < oldest->since_ns))
+			oldest = c;
+	}
+	if (oldest != NULL)
+		conn_free(r, oldest);
+	return oldest;
+}
+
+static void
+conn_accept(struct responder *r, int listen_fd, uint64_t now_ns)
+{
+	while (true) {
+		const int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct responder_conn *c;
+
+		if (fd < 0)
+			return;
+		c = conn_slot(r);
+		if (c == NULL) {
+			close(fd);
+			continue;
+		}
+		if (ep_xport_accept(r->xport, fd, now_ns, HANDSHAKE_NS, &c->link.conn, NULL) < 0)
+			c->link.conn = NULL;
+		c->since_ns = now_ns;
+	}
+}
+
+/* Move one connection on; frees it when it is over. */
+static void
+conn_run(struct responder *r, struct responder_conn *c, uint64_t now_ns)
+{
+	const uint8_t *bytes;
+	int ret;
+
+	if (!c->open) {
+		switch (ep_xport_advance(c->link.conn, now_ns)) {
+		case EP_XPORT_CLOSED:
+			conn_noise(r, c, now_ns);
+			conn_free(r, c);
+			return;
+		case EP_XPORT_OPEN:
+			c->open = true;
+			if (ep_ctrl_create(EP_CTRL_RESPONDER, now_ns, &c->link.ctrl) < 0) {
+				conn_free(r, c);
+				return;
+			}
+			break;
+		default:
+			return;
+		}
+	}
+	ret = link_pump(&c->link, now_ns);
+	responder_session_events(r, c, now_ns);
+	if (c->link.conn != NULL && ret == 0)
+		ret = link_pump(&c->link, now_ns);
+	if (ret < 0 || (c->closing && ep_ctrl_output(c->link.ctrl, &bytes) == 0))
+		conn_free(r, c);
+}
+
+/* Wait for something to happen. */
+static void
+serve_wait(const struct responder *r)
+{
+	struct pollfd p[EP_CTRL_LISTEN_MAX + RESPONDER_CONNS_MAX];
+	const uint8_t *bytes;
+	nfds_t n = 0;
+	int wait_ms = -1;
+
+	for (uint32_t i = 0; i < r->listen_count; i++)
+		if (r->listen_fd[i] >= 0)
+			p[n++] = (struct pollfd){.fd = r->listen_fd[i], .events = POLLIN};
+	for (uint32_t i = 0; i < RESPONDER_CONNS_MAX; i++) {
+		const struct responder_conn *c = &r->conn[i];
+
+		if (c->link.conn == NULL)
+			continue;
+		wait_ms = CONN_TICK_MS;
+		p[n] = (struct pollfd){.fd = ep_xport_fd(c->link.conn), .events = POLLIN};
+		if (ep_xport_wants_write(c->link.conn) ||
+			(c->link.ctrl != NULL && ep_ctrl_output(c->link.ctrl, &bytes) > 0))
+			p[n].events |= POLLOUT;
+		n++;
+	}
+	if (r->session.conn != NULL)
+		wait_ms = SESSION_TICK_MS;
+	poll(p, n, wait_ms);
+}
+
+int
+responder_serve(struct responder *r)
+{
+	say_listening(r);
+	while (!host_interrupted() && !r->ended) {
+		uint64_t now_ns;
+
+		serve_wait(r);
+		now_ns = host_now_ns();
+		for (uint32_t i = 0; i < r->listen_count; i++)
+			if (r->listen_fd[i] >= 0)
+				conn_accept(r, r->listen_fd[i], now_ns);
+		for (uint32_t i = 0; i < RESPONDER_CONNS_MAX; i++)
+			if (r->conn[i].link.conn != NULL)
+				conn_run(r, &r->conn[i], now_ns);
+		if (r->session.conn != NULL)
+			responder_session_tick(r, host_now_ns());
+	}
+	return host_interrupted() ? EXIT_INTERRUPTED : EXIT_PASS;
+}
+
+void
+responder_close(struct responder *r)
+{
+	for (uint32_t i = 0; i < RESPONDER_CONNS_MAX; i++)
+		if (r->conn[i].link.conn != NULL)
+			conn_free(r, &r->conn[i]);
+	for (uint32_t i = 0; i < r->listen_count; i++)
+		if (r->listen_fd[i] >= 0)
+			close(r->listen_fd[i]);
+	r->listen_count = 0;
+	ep_xport_destroy(r->xport);
+	r->xport = NULL;
+}

@@ -1,0 +1,397 @@
+#include "responder_session.h"
+
+#include "common.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NEIGHBOUR_MS 1000
+/* Memory for flows of a stranger is bounded by the limit on source ports; this bounds it whatever that is. */
+#define FLOWS_MAX (UINT64_C(1) << 27)
+
+static uint64_t
+flows_limit(const struct config *c)
+{
+	const uint64_t flows = c->sources * c->range->port_count;
+
+	return flows < FLOWS_MAX ? flows : FLOWS_MAX;
+}
+
+static void
+refuse(struct responder_conn *c, enum ep_ctrl_refusal code, const char *text)
+{
+	struct ep_ctrl_refuse refusal = {.code = code};
+
+	snprintf(refusal.text, sizeof(refusal.text), "%s", text);
+	ep_ctrl_refuse(c->link.ctrl, &refusal);
+	c->closing = true;
+}
+
+/* Whether a message of ours could be made. One that cannot is a fault of this program: end the session rather than keep the
+ * initiator waiting. */
+static void
+said(const struct responder *r, struct responder_conn *c, int ret)
+{
+	if (ret == 0)
+		return;
+	common_say(r->config, "a message to the initiator could not be made: %s", strerror(-ret));
+	c->closing = true;
+}
+
+void
+responder_session_end(struct responder *r)
+{
+	struct responder_session *s = &r->session;
+
+	if (s->conn == NULL)
+		return;
+	if (s->engine != NULL)
+		ep_engine_silence(s->engine);
+	ep_dev_disarm(r->dev);
+	ep_engine_destroy(s->engine);
+	account_fini(&s->account);
+	free(s->range);
+	common_say(r->config, "session ended after %u trials: %llu probes received, %llu sent",
+		s->trials, (unsigned long long)s->received, (unsigned long long)s->sent);
+	memset(s, 0, sizeof(*s));
+	r->ended = r->config->once;
+}
+
+/* --- hello -------------------------------------------------------------------------------------------------------------- */
+
+static int
+hello_check(const struct responder *r, const struct ep_ctrl_hello *hello, struct ep_err *err)
+{
+	const struct config *c = r->config;
+	const struct ep_ctrl_limits limits = {
+		.ports = c->range,
+		.rate_pps = r->limit_pps,
+		.duration_ns = c->duration_ns,
+		.flow_count = flows_limit(r->config),
+		.frame_bytes_max = r->frame_bytes_max,
+	};
+
+	return ep_ctrl_limits_check(&limits, hello, err);
+}
+
+/* The way back: the next hop of the control connection's far end, which must lie on our device. */
+static int
+hello_ends(const struct responder *r, const struct responder_conn *c, struct ep_wire_ends *ends,
+	struct ep_err *err)
+{
+	struct ep_netlink_route route;
+	uint16_t port;
+	int ret = ep_xport_local(c->link.conn, &ends->src, &port);
+
+	if (ret == 0)
+		ret = ep_xport_remote(c->link.conn, &ends->dst, &port);
+	if (ret < 0)
+		return ep_err_set(
+			err, ret, "the addresses of the control connection cannot be read");
+	ret = ep_netlink_route(&ends->dst, NEIGHBOUR_MS, &route, err);
+	if (ret < 0)
+		return ret;
+	if (route.ifindex != r->info.ifindex)
+		return ep_err_set(err, -EINVAL,
+			"the responder's way back does not lead over its device %s", r->info.name);
+	memcpy(ends->src_mac, r->info.mac, 6);
+	memcpy(ends->dst_mac, route.next_hop_mac, 6);
+	return 0;
+}
+
+static int
+session_engine(struct responder *r, const struct ep_wire_ends *ends, struct ep_err *err)
+{
+	struct responder_session *s = &r->session;
+	const struct config *c = r->config;
+	const struct ep_ctrl_hello *h = &s->hello;
+	const struct ep_sched_cfg space = {
+		.port_count = s->range->port_count,
+		.source_count = h->source_count,
+		.address_count = 1,
+		.source_base = h->source_base,
+		.source_span = h->source_span,
+		.seed = h->seed,
+	};
+	struct ep_engine_cfg cfg = {
+		.side_count = 1,
+		.worker_count = r->plan.worker_count,
+		.range = s->range,
+		.clock = r->clock,
+		.checksum =
+			c->offload_checksum ? EP_WIRE_CHECKSUM_OFFLOAD : EP_WIRE_CHECKSUM_SOFTWARE,
+		.floating = r->plan.floating,
+		.verify_filler = c->verify_filler,
+		.side[0] =
+			{
+				.role = EP_ENGINE_RESPONDER,
+				.dev = r->dev,
+				.ends = *ends,
+				.worker_count = r->plan.worker_count,
+			},
+	};
+	int ret = ep_sched_init(&cfg.space, &space, err);
+
+	return ret < 0 ? ret : ep_engine_create(&cfg, &s->engine, err);
+}
+
+static int
+session_open(struct responder *r, struct responder_conn *c, struct ep_wire_ends *ends,
+	struct ep_err *err)
+{
+	struct responder_session *s = &r->session;
+	struct ep_dev_filter filter;
+	int ret;
+
+	s->range = malloc(sizeof(*s->range));
+	if (s->range == NULL || ep_range_parse(s->hello.ports, "ports", s->range, err) < 0 ||
+		account_init(&s->account, s->range->port_count) < 0)
+		return ep_err_set(err, -ENOMEM, "the responder has no memory for the account");
+	ret = hello_ends(r, c, ends, err);
+	if (ret == 0)
+		ret = session_engine(r, ends, err);
+	if (ret < 0)
+		return ret;
+	filter = (struct ep_dev_filter){.range = s->range, .local = ends->src};
+	return ep_dev_arm(r->dev, &filter, err);
+}
+
+static void
+session_welcome(struct responder *r, struct responder_conn *c, const struct ep_wire_ends *ends)
+{
+	struct ep_ctrl_welcome w = {
+		.responder = ends->src,
+		.limit_pps = r->limit_pps,
+		.limit_duration_ns = r->config->duration_ns,
+		.limit_flows = flows_limit(r->config),
+		.listen_count = r->listen_count,
+	};
+	char text[64];
+
+	snprintf(w.tool, sizeof(w.tool), "everyport %s", EVERYPORT_VERSION);
+	host_cpu(w.cpu, sizeof(w.cpu));
+	snprintf(w.driver, sizeof(w.driver), "%s", r->info.driver);
+	memcpy(w.listen, r->listen, sizeof(w.listen));
+	said(r, c, ep_ctrl_welcome(c->link.ctrl, &w));
+	ep_wire_ip_format(text, sizeof(text), &ends->dst);
+	common_say(r->config, "session with %s: %u ports, %u flows", text,
+		r->session.range->port_count,
+		r->session.range->port_count * r->session.hello.source_count);
+}
+
+static void
+on_hello(struct responder *r, struct responder_conn *c, const struct ep_ctrl_hello *hello)
+{
+	struct ep_wire_ends ends = {0};
+	struct ep_err err = {0};
+
+	if (r->session.conn != NULL) {
+		refuse(c, EP_CTRL_REFUSE_BUSY,
+			"the responder is in a session with another initiator");
+		return;
+	}
+	if (hello_check(r, hello, &err) < 0) {
+		common_say(r->config, "refused a session: %s", err.text);
+		refuse(c, err.code == -EPERM ? EP_CTRL_REFUSE_LIMIT : EP_CTRL_REFUSE_INVALID,
+			err.text);
+		return;
+	}
+	r->session.conn = c;
+	r->session.hello = *hello;
+	if (session_open(r, c, &ends, &err) < 0) {
+		common_say(r->config, "a session failed: %s", err.text);
+		refuse(c, EP_CTRL_REFUSE_FAILED, err.text);
+		return;
+	}
+	session_welcome(r, c, &ends);
+}
+
+/* --- A trial ------------------------------------------------------------------------------------------------------------- */
+
+static struct ep_engine_trial
+trial_of(const struct responder *r, const struct ep_ctrl_prepare *p)
+{
+	struct ep_engine_trial t = {
+		.echo = p->mode == EP_CTRL_MODE_ECHO,
+		.stream_up = false,
+		.stream_down = p->mode == EP_CTRL_MODE_DOWN || p->mode == EP_CTRL_MODE_BOTH,
+		.rate_pps = p->rate_pps,
+		.duration_ns = p->duration_ns,
+		.burst_pkts = p->burst_pkts,
+		.slack_ns = common_slack_ns(&r->plan),
+		.sizes = {.count = p->size_count},
+	};
+
+	memcpy(t.sizes.frame_bytes, p->frame_bytes, sizeof(t.sizes.frame_bytes));
+	return t;
+}
+
+/* The greeting named the most that would be asked for; a trial beyond it breaks the agreement. */
+static int
+prepare_check(const struct responder *r, const struct ep_ctrl_prepare *p, struct ep_err *err)
+{
+	const struct ep_ctrl_hello *h = &r->session.hello;
+
+	if (h->rate_pps > 0 && (p->rate_pps == 0 || p->rate_pps > h->rate_pps))
+		return ep_err_set(
+			err, -EPERM, "the trial asks for a higher rate than the session agreed on");
+	if (!p->sweep && p->duration_ns > h->duration_ns)
+		return ep_err_set(
+			err, -EPERM, "the trial asks for a longer time than the session agreed on");
+	if (p->sweep && p->mode != EP_CTRL_MODE_ECHO)
+		return ep_err_set(err, -EINVAL, "a sweep is always answered");
+	for (uint32_t i = 0; i < p->size_count; i++)
+		if (p->frame_bytes[i] > h->frame_bytes_max)
+			return ep_err_set(err, -EPERM,
+				"the trial asks for larger frames than the session agreed on");
+	return 0;
+}
+
+static void
+on_prepare(struct responder *r, struct responder_conn *c, const struct ep_ctrl_prepare *p)
+{
+	struct responder_session *s = &r->session;
+	struct ep_engine_trial t = trial_of(r, p);
+	uint8_t nonce[EP_WIRE_NONCE_BYTES];
+	struct ep_err err = {0};
+	int ret = prepare_check(r, p, &err);
+
+	s->prepare = *p;
+	if (ret == 0 &&
+		(ep_xport_random(nonce, sizeof(nonce)) < 0 ||
+			ep_wire_trial_key(r->key, p->nonce, nonce, t.key) < 0))
+		ret = ep_err_set(&err, -EIO, "the key of the trial cannot be made");
+	if (ret == 0) {
+		account_begin(&s->account, r->dev);
+		ret = ep_engine_prepare(s->engine, &t, &err);
+	}
+	explicit_bzero(t.key, sizeof(t.key));
+	if (ret < 0) {
+		common_say(r->config, "a trial failed: %s", err.text);
+		refuse(c, ret == -EPERM ? EP_CTRL_REFUSE_LIMIT : EP_CTRL_REFUSE_FAILED, err.text);
+		return;
+	}
+	s->prepared = true;
+	s->draining = false;
+	said(r, c, ep_ctrl_ready(c->link.ctrl, nonce));
+}
+
+static void
+on_start(struct responder *r, struct responder_conn *c, uint64_t now_ns)
+{
+	ep_engine_start(r->session.engine, 0);
+	said(r, c, ep_ctrl_started(c->link.ctrl, now_ns));
+	r->session.started = true;
+	r->session.next_beat_ns = now_ns;
+}
+
+static void
+on_drain(struct responder *r, uint64_t now_ns)
+{
+	ep_engine_drain(r->session.engine);
+	r->session.draining = true;
+	r->session.drain_end_ns = now_ns + r->session.hello.drain_ns;
+}
+
+static void
+on_collect(struct responder *r, struct responder_conn *c)
+{
+	struct responder_session *s = &r->session;
+	struct ep_ctrl_report report = {
+		.trial = s->prepare.trial,
+		.port_count = s->account.port_count,
+		.up = s->account.rx,
+		.down_sent = s->account.tx,
+	};
+	struct ep_engine_count count;
+
+	s->started = false;
+	s->prepared = false;
+	ep_engine_silence(s->engine);
+	ep_engine_stop(s->engine);
+	account_collect(&s->account, s->engine, 0, r->dev);
+	report.totals = s->account.totals;
+	ep_engine_count(s->engine, 0, &count);
+	s->received += count.first;
+	s->sent += count.accepted;
+	s->trials++;
+	said(r, c, ep_ctrl_report(c->link.ctrl, &report));
+}
+
+static void
+on_failed(struct responder *r, struct responder_conn *c, const struct ep_err *err)
+{
+	if (r->session.conn == c) {
+		common_say(r->config, "session broken off: %s", err->text);
+		responder_session_end(r);
+	}
+	c->closing = true;
+}
+
+static void
+session_event(struct responder *r, struct responder_conn *c, const struct ep_ctrl_event *ev,
+	uint64_t now_ns)
+{
+	switch (ev->kind) {
+	case EP_CTRL_EV_HELLO:
+		on_hello(r, c, &ev->hello);
+		break;
+	case EP_CTRL_EV_PREPARE:
+		on_prepare(r, c, &ev->prepare);
+		break;
+	case EP_CTRL_EV_START:
+		on_start(r, c, now_ns);
+		break;
+	case EP_CTRL_EV_DRAIN:
+		on_drain(r, now_ns);
+		break;
+	case EP_CTRL_EV_COLLECT:
+		on_collect(r, c);
+		break;
+	case EP_CTRL_EV_BYE:
+		c->closing = true;
+		break;
+	case EP_CTRL_EV_FAILED:
+		on_failed(r, c, &ev->err);
+		break;
+	default: /* A beat says that the initiator is there; the state machine has noted it. */
+		break;
+	}
+}
+
+void
+responder_session_events(struct responder *r, struct responder_conn *c, uint64_t now_ns)
+{
+	struct ep_ctrl_event ev;
+
+	while (c->link.ctrl != NULL) {
+		ep_ctrl_next(c->link.ctrl, now_ns, &ev);
+		if (ev.kind == EP_CTRL_EV_NONE)
+			return;
+		session_event(r, c, &ev, now_ns);
+	}
+}
+
+void
+responder_session_tick(struct responder *r, uint64_t now_ns)
+{
+	struct responder_session *s = &r->session;
+	struct ep_engine_count count;
+	struct ep_ctrl_beat beat;
+
+	if (s->draining && now_ns >= s->drain_end_ns && s->prepared)
+		ep_engine_late(s->engine);
+	if (!s->started || now_ns < s->next_beat_ns)
+		return;
+	ep_engine_count(s->engine, 0, &count);
+	beat = (struct ep_ctrl_beat){
+		.trial = s->prepare.trial,
+		.sent = count.accepted,
+		.received = count.first,
+		.tx_done = ep_engine_tx_done(s->engine, 0),
+	};
+	ep_ctrl_beat(s->conn->link.ctrl, &beat);
+	s->next_beat_ns = now_ns + EP_CTRL_BEAT_NS;
+}

@@ -1,0 +1,78 @@
+#pragma once
+
+/**
+ * @file
+ * The sequence of a run as the initiator drives it (design section 4): sweep, load, drain, collection; the TCP check around it.
+ * `everyport loop` has both sides in its engine; `everyport run` has one and a control connection to the other.
+ */
+
+#include "account.h"
+#include "config.h"
+#include "link.h"
+
+#include <ep_engine.h>
+#include <ep_tcpcheck.h>
+
+enum session_status {
+	SESSION_OK,
+	SESSION_INTERRUPTED, /**< By the user. */
+	SESSION_PEER_LOST,   /**< Control connection ended or silent, or the peer refused. */
+	SESSION_FAILED,      /**< A local failure. */
+};
+
+#define SESSION_TCP_DURING_MAX CONFIG_TCP_MAX
+
+/** The TCP check of one port while the load runs: many rounds, one row. */
+struct session_tcp {
+	uint32_t rounds;
+	uint32_t open;
+	uint64_t worst_ns;
+	struct ep_tcpcheck_one bad; /**< The first check that failed; status PENDING: none. */
+};
+
+/** A run under way. Borrowed members outlive it. */
+struct session {
+	const struct config *config;
+	struct ep_engine *engine;
+	struct ep_result *result;
+	struct ep_dev *dev[2];  /**< By engine side. Side 0 is the initiator. */
+	uint32_t side_count;    /**< 1: the far side is behind `link`. */
+	struct link *link;      /**< NULL in a loop. */
+	struct ep_wire_ip peer; /**< For the TCP check. */
+	uint8_t session_key[EP_WIRE_SESSION_KEY_BYTES];
+	double rate_pps;
+	double sweep_rate_pps;
+	uint64_t slack_ns;
+
+	/* The driver's own. */
+	uint32_t trial;
+	struct account account[2];            /**< By role: initiator, responder. */
+	struct ep_hist *hist[EP_RESULT_LATS]; /**< [block_count] */
+	uint32_t block_count;
+	uint32_t block_ports;
+	struct ep_ctrl_beat peer_beat;
+	struct ep_ctrl_event event; /**< The last event that was not a beat. */
+	uint64_t trial_start_ns;
+	uint64_t next_beat_ns;
+	uint64_t next_interval_ns;
+	struct ep_result_interval last; /**< Cumulative at the start of the interval. */
+	const char *phase;
+	uint64_t phase_ns; /**< Expected length of the phase. */
+	struct ep_tcpcheck_round tcp_round;
+	bool tcp_running;
+	bool tcp_during; /**< Rounds go on while this is set. */
+	uint64_t tcp_next_ns;
+	struct session_tcp tcp[SESSION_TCP_DURING_MAX];
+	struct ep_err err; /**< Why the status is not SESSION_OK. */
+};
+
+/** Prepare the driver's own members. @return 0 or -ENOMEM. */
+int session_init(struct session *s);
+void session_fini(struct session *s);
+
+/** Run all of it. Whatever was measured is in the result, whatever the status. Does not judge. */
+enum session_status session_run(struct session *s);
+
+/** Wait for one event of the control connection for at most @p wait_ns. */
+enum session_status session_expect(
+	struct session *s, enum ep_ctrl_event_kind kind, uint64_t wait_ns);
