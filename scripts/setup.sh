@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# Install what is missing (Debian packages) and build everyport into build/. Safe to run again: it does only what is not done.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+build_packages=(meson ninja-build gcc libc6-dev clang pkg-config libdpdk-dev libbpf-dev libjansson-dev libmnl-dev libssl-dev
+	libcmocka-dev python3)
+lab_packages=(nftables iproute2 ethtool)
+test_packages=("${lab_packages[@]}" tcpdump tshark iputils-ping openssl python3-jsonschema shellcheck cppcheck clang-format)
+log=build/setup.log
+
+usage()
+{
+	cat <<'END'
+Usage: scripts/setup.sh [--lab] [--tests] [--debug]
+
+  --lab    also what the lab and the demo need (nftables, iproute2, ethtool)
+  --tests  also what the tests need
+  --debug  also the debug build with ASan and UBSan, in build-debug/
+
+The program is build/app/everyport. With CI=true a compiler warning is an error. Exit codes: 0 done, 1 the build failed,
+2 wrong usage, 3 this host lacks something that cannot be installed here.
+END
+}
+
+say()
+{
+	echo "setup: $*" >&2
+}
+
+# fail CODE SENTENCE: with the end of what was logged.
+fail()
+{
+	local code=$1
+
+	shift
+	say "$*"
+	if [[ -s $log ]]; then
+		tail -n 40 "$log" >&2
+		say "the whole log is $PWD/$log"
+	fi
+	exit "$code"
+}
+
+# missing PACKAGE...: those that are not installed.
+missing()
+{
+	local package
+
+	for package in "$@"; do
+		[[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || echo "$package"
+	done
+}
+
+apt()
+{
+	local as_root=()
+
+	((EUID == 0)) || as_root=(sudo)
+	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" >>"$log" 2>&1 </dev/null
+}
+
+install_packages()
+{
+	local wanted
+
+	[[ -n $(type -P dpkg-query) && -n $(type -P apt-get) ]] ||
+		fail 3 "this is not Debian; install the equivalents of: $*"
+	mapfile -t wanted < <(missing "$@")
+	((${#wanted[@]} > 0)) || return 0
+	((EUID == 0)) || [[ -n $(type -P sudo) ]] ||
+		fail 3 "not root and no sudo; as root: apt-get install ${wanted[*]}"
+	say "installing ${wanted[*]}"
+	# The package lists are fetched only where those that are there do not do.
+	apt install -y --no-install-recommends "${wanted[@]}" && return 0
+	say "updating the package lists"
+	apt update || fail 3 "apt-get update failed"
+	apt install -y --no-install-recommends "${wanted[@]}" || fail 3 "apt-get could not install ${wanted[*]}"
+}
+
+# build_in DIRECTORY MESON_OPTION...: configure when new or when the options are others than last time, then build.
+build_in()
+{
+	local dir=$1 stamp=$1/.setup-options reconfigure=()
+
+	shift
+	if [[ ! -f $dir/build.ninja || ! -f $stamp || $(<"$stamp") != "$*" ]]; then
+		say "configuring $dir/"
+		[[ ! -f $dir/build.ninja ]] || reconfigure=(--reconfigure)
+		meson setup "${reconfigure[@]}" "$dir" "$@" >>"$log" 2>&1 || fail 1 "meson could not configure $dir/"
+		echo "$*" >"$stamp"
+	fi
+	say "building $dir/"
+	ninja --quiet -C "$dir" >>"$log" 2>&1 || fail 1 "the build in $dir/ failed"
+}
+
+packages=("${build_packages[@]}")
+debug=0
+for option in "$@"; do
+	case $option in
+	--lab) packages+=("${lab_packages[@]}") ;;
+	--tests) packages+=("${test_packages[@]}") ;;
+	--debug) debug=1 ;;
+	--help | -h)
+		usage
+		exit 0
+		;;
+	*)
+		say "'$option' is not an option: --lab, --tests, --debug"
+		exit 2
+		;;
+	esac
+done
+
+werror=false
+[[ ${CI:-} != true ]] || werror=true
+mkdir -p build
+: >"$log"
+install_packages "${packages[@]}"
+build_in build --buildtype=release -Dwerror=$werror
+if ((debug)); then
+	build_in build-debug --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false -Dwerror=$werror
+fi
+say "done: $PWD/build/app/everyport"

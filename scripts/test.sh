@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Run every test: lint, unit and EAL tests (as built for use, and with ASan and UBSan), command line, lab. The last line is the
+# sum of all points: "N passed, M failed[, K skipped]". Exit code 0 only when nothing failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if (($# > 0)); then
+	echo "usage: scripts/test.sh (no options; as root the lab tests run too, else they are skipped)" >&2
+	exit 2
+fi
+
+out=build/test
+totals=$out/totals
+tap=scripts/lib/tap.py
+# What cannot run is a failure where a green run has to mean that it ran.
+[[ ${CI:-} != true ]] || export EP_LAB_REQUIRED=1
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
+
+step()
+{
+	printf '\n== %s (%d s)\n' "$1" "$SECONDS"
+}
+
+# meson_tests BUILD_DIRECTORY
+meson_tests()
+{
+	local dir=$1
+
+	rm -f "$dir/meson-logs/testlog.json"
+	meson test -C "$dir" --no-rebuild --suite unit --suite eal >"$out/$dir.log" 2>&1 || true
+	if [[ -s $dir/meson-logs/testlog.json ]]; then
+		python3 $tap meson "$dir/meson-logs/testlog.json" $totals
+	else
+		python3 $tap point "meson test in $dir" 1 "$out/$dir.log" $totals
+	fi
+}
+
+# shell_tests FOLDER: each is given up after ten minutes.
+shell_tests()
+{
+	local file name code
+
+	for file in tests/"$1"/*_test.sh; do
+		name=$1/$(basename "$file" .sh)
+		code=0
+		timeout -k 30 600 bash "$file" >"$out/${name/\//-}.log" 2>&1 </dev/null || code=$?
+		python3 $tap tap "$name" $code "$out/${name/\//-}.log" $totals
+	done
+}
+
+step "set-up"
+code=0
+scripts/setup.sh --tests --debug || code=$?
+if ((code != 0)); then
+	echo "0 passed, 1 failed"
+	exit 1
+fi
+rm -rf $out
+mkdir -p $out
+: >$totals
+
+step "lint"
+code=0
+scripts/lint.sh >$out/lint.log 2>&1 || code=$?
+python3 $tap point lint $code $out/lint.log $totals
+
+step "unit and EAL tests"
+meson_tests build
+
+step "unit and EAL tests with ASan and UBSan"
+meson_tests build-debug
+
+step "command line"
+shell_tests cli
+
+step "lab"
+shell_tests lab
+
+step "all"
+python3 $tap total $totals

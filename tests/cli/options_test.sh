@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Bad options get one sentence with the value and what is allowed, and the right exit code; nothing on stdout.
+set -euo pipefail
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+key=$tmp/key
+(umask 077 && "$EP_BIN" keygen >"$key")
+
+fails_with 2 "60000-50000.*first.*last|60000-50000" "a range upside down" "$EP_BIN" loop --ports 60000-50000
+fails_with 2 "\-\-ports '0'.*1 to 65535" "port 0" "$EP_BIN" loop --ports 0
+fails_with 2 "\-\-rate '5'.*pps" "a rate without unit" "$EP_BIN" loop --rate 5
+fails_with 2 "\-\-size '10'.*64" "a frame that is too small" "$EP_BIN" loop --size 10
+fails_with 2 "\-\-duration '-1s'.*above 0" "a negative duration" "$EP_BIN" loop --duration -1s
+fails_with 2 "\-\-duration '10'.*unit" "a duration without unit" "$EP_BIN" loop --duration 10
+fails_with 2 "\-\-direction sideways.*up, down, both" "an unknown direction" "$EP_BIN" loop --direction sideways
+fails_with 2 "\-\-max-loss '200%'.*100%" "a goal above 100 %" "$EP_BIN" loop --max-loss 200%
+fails_with 2 "\-\-impair.*explode.*block" "an unknown impairment" "$EP_BIN" loop --impair explode=1
+fails_with 2 "\-\-ring 100.*128" "a ring that is no power of two" "$EP_BIN" loop --ring 100
+fails_with 2 "\-\-cores x" "cores that are no numbers" "$EP_BIN" loop --cores x
+fails_with 2 "\-\-fast.*unknown option" "an unknown option" "$EP_BIN" loop --fast
+fails_with 2 "\-\-peer is no option of everyport loop" "an option of another command" "$EP_BIN" loop --peer 127.0.0.1
+fails_with 2 "\-\-rate needs a value" "an option without its value" "$EP_BIN" loop --rate
+fails_with 2 "stray.*not an option" "a stray word" "$EP_BIN" loop stray
+fails_with 2 "\-\-html.*not in this version" "what is not there yet is refused" "$EP_BIN" loop --html x
+fails_with 2 "doctor is not in this version" "a command that is not there yet" "$EP_BIN" doctor
+fails_with 2 "unknown command fly" "an unknown command" "$EP_BIN" fly
+fails_with 2 "\-\-dev.*two devices" "loop with one device" "$EP_BIN" loop --dev eth0
+fails_with 2 "\-\-json - and --csv -" "two results on one stdout" "$EP_BIN" loop --json - --csv -
+fails_with 2 "\-\-json /nowhere/x" "a result that cannot be written is known before the run" "$EP_BIN" loop --json /nowhere/x
+fails_with 2 "\-\-sources.*45000" "more sources than there are" "$EP_BIN" loop --sources 100000
+fails_with 3 "cannot|not allowed|no such|core" "a core that this machine does not have" "$EP_BIN" loop --cores 1000
+
+fails_with 2 "\-\-peer is missing" "run without a peer" "$EP_BIN" run --dev eth0 --key-file "$key"
+fails_with 2 "\-\-key-file is missing" "run without a key" "$EP_BIN" run --peer 127.0.0.1 --dev eth0
+fails_with 2 "$tmp/none" "a key file that is not there" "$EP_BIN" serve --dev eth0 --key-file "$tmp/none"
+echo c2hvcnQ= >"$tmp/short" && chmod 600 "$tmp/short"
+fails_with 2 "32" "a key that is too short" "$EP_BIN" serve --dev eth0 --key-file "$tmp/short"
+echo '%%%' >"$tmp/junk" && chmod 600 "$tmp/junk"
+fails_with 2 "base64" "a key that is no key" "$EP_BIN" serve --dev eth0 --key-file "$tmp/junk"
+cp "$key" "$tmp/open" && chmod 644 "$tmp/open"
+fails_with 2 "644.*chmod 600|chmod 600" "a key that others can read" "$EP_BIN" serve --dev eth0 --key-file "$tmp/open"
+fails_with 3 "nosuch0" "a device that is not there" "$EP_BIN" serve --dev nosuch0 --key-file "$key"
+fails_with 3 "0000:01:00.0" "a PCI device is refused in this version" "$EP_BIN" serve --dev 0000:01:00.0 --key-file "$key"
+
+is "$("$EP_BIN" keygen | tr -d '\n' | wc -c)" 44 "keygen prints 44 characters of base64"
+unlike "$("$EP_BIN" keygen)" "$("$EP_BIN" keygen | tr '+' '.')" "... another key each time"
+for command in loop serve run keygen; do
+	like "$("$EP_BIN" $command --help)" "everyport $command" "$command --help"
+done
+like "$("$EP_BIN" --version)" '^everyport [0-9]+\.[0-9]+\.[0-9]+$' "--version"
+
+need_root_or_skip "devices as an ordinary user"
+chmod 755 "$tmp"
+install -m 755 "$EP_BIN" "$tmp/everyport"
+install -m 600 -o 65534 "$key" "$tmp/nobodys"
+fails_with 3 "root" "a kernel interface needs root" \
+	setpriv --reuid=65534 --regid=65534 --clear-groups -- "$tmp/everyport" serve --dev eth0 --key-file "$tmp/nobodys"
+install -m 000 "$key" "$tmp/closed"
+fails_with 2 "closed" "a key file that this user cannot read" \
+	setpriv --reuid=65534 --regid=65534 --clear-groups -- "$tmp/everyport" serve --dev eth0 --key-file "$tmp/closed"
+fails_with 3 "loopback" "the loopback interface is refused" "$EP_BIN" serve --dev lo --key-file "$key"
+
+finish
