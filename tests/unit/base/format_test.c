@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -88,7 +89,8 @@ format_shows_what_parse_reads(void **state)
 		char typed[16] = "", buf[16];
 		uint64_t ns;
 
-		strcat(strncat(typed, text[i], strcspn(text[i], " ")), strchr(text[i], ' ') + 1);
+		snprintf(typed, sizeof(typed), "%.*s%s", (int)strcspn(text[i], " "), text[i],
+			strchr(text[i], ' ') + 1);
 		assert_int_equal(ep_duration_parse(typed, "--duration", &ns, NULL), 0);
 		assert_string_equal(ep_duration_format(buf, sizeof(buf), ns), text[i]);
 	}

@@ -52,7 +52,7 @@ pass_gives(struct ep_path *path, uintptr_t n, const char *want)
 		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%d%s", i > 0 ? " " : "",
 			(int)packet_number(out.packet[i]), out.copy[i] ? "c" : "");
 	if (out.dropped)
-		strcat(got, "x");
+		snprintf(got + strlen(got), sizeof(got) - strlen(got), "x");
 	assert_string_equal(got, want);
 }
 

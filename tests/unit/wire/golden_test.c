@@ -170,8 +170,9 @@ hex_format(char text[TEXT_MAX], const uint8_t *frame, uint32_t len)
 
 	for (uint32_t i = 0; i < len; i++) {
 		if (i % 16 == 0)
-			p += sprintf(p, "%04x ", i);
-		p += sprintf(p, " %02x%s", frame[i], i % 16 == 15 || i == len - 1 ? "\n" : "");
+			p += snprintf(p, (size_t)(text + TEXT_MAX - p), "%04x ", i);
+		p += snprintf(p, (size_t)(text + TEXT_MAX - p), " %02x%s", frame[i],
+			i % 16 == 15 || i == len - 1 ? "\n" : "");
 	}
 }
 
