@@ -78,7 +78,7 @@ start_serve
 for ((try = 1; try <= tries; try++)); do
 	$lab flush
 	code=0
-	$lab exec initiator $bin run --peer 198.18.1.2 --dev eth0 --key-file "$tmp/key" --csv "$tmp/result.csv" \
+	$lab exec initiator $bin run --peer 198.18.1.2 --dev eth0 --rate 50kpps --key-file "$tmp/key" --csv "$tmp/result.csv" \
 		--json "$tmp/result.json" || code=$?
 	((code == 5)) || break
 	say "invalid: this machine was too busy to measure (try $try of $tries)"

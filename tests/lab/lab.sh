@@ -96,7 +96,7 @@ capture()
 	local file=$1 where=$2 interface=$3
 
 	shift 3
-	start "$file.log" "$lab" exec "$where" tcpdump -U -n -s 128 -B 65536 -i "$interface" -w "$file" "$@"
+	start "$file.log" "$lab" exec "$where" tcpdump -U -n -B 65536 -i "$interface" -w "$file" "$@"
 	capture_pid=$started_pid
 	wait_for 10 grep -q "listening on" "$file.log"
 }
