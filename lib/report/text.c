@@ -282,9 +282,25 @@ text_run(void *ctx, uint16_t first, uint16_t last)
 		report_printf(&runs->list, "-%u", last);
 }
 
+/* No port is named. Where some were not tested, "none" alone would say too much. */
+static void
+text_port_none(struct report_buf *b, const struct ep_result *r, const char *lead, bool judged,
+	uint32_t tested_count)
+{
+	char number[32], text[64];
+
+	if (!judged) {
+		report_wrap(b, lead, "not judged");
+		return;
+	}
+	snprintf(text, sizeof(text), "none of the %s that were tested",
+		ep_result_count_format(number, sizeof(number), tested_count));
+	report_wrap(b, lead, tested_count < r->range->port_count ? text : "none");
+}
+
 static void
 text_port_line(struct report_buf *b, const struct ep_result *r, enum ep_result_dir dir,
-	enum ep_result_port_verdict verdict, const char *label)
+	enum ep_result_port_verdict verdict, const char *label, uint32_t tested_count)
 {
 	const bool judged =
 		verdict == EP_RESULT_PORT_DEAD ? r->dead_judged[dir] : r->loss_judged[dir];
@@ -299,7 +315,7 @@ text_port_line(struct report_buf *b, const struct ep_result *r, enum ep_result_d
 	}
 	snprintf(lead, sizeof(lead), "  %-*s", TEXT_LABEL_COLUMNS, label);
 	if (count == 0) {
-		report_wrap(b, lead, judged ? "none" : "not judged");
+		text_port_none(b, r, lead, judged, tested_count);
 		return;
 	}
 	ep_range_runs(r->range, chosen, text_run, &runs);
@@ -323,9 +339,11 @@ text_ports(struct report_buf *b, const struct ep_result *r, const struct text_to
 		if (t->dir[d].tested_count == 0)
 			continue;
 		text_port_line(b, r, (enum ep_result_dir)d, EP_RESULT_PORT_DEAD,
-			d == EP_RESULT_UP ? "Dead ports up" : "Dead ports down");
+			d == EP_RESULT_UP ? "Dead ports up" : "Dead ports down",
+			t->dir[d].tested_count);
 		text_port_line(b, r, (enum ep_result_dir)d, EP_RESULT_PORT_LOSSY,
-			d == EP_RESULT_UP ? "Lossy ports up" : "Lossy ports down");
+			d == EP_RESULT_UP ? "Lossy ports up" : "Lossy ports down",
+			t->dir[d].tested_count);
 		if (r->loss_judged[d])
 			report_areas(b, r, (enum ep_result_dir)d);
 	}
