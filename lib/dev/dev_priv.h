@@ -11,6 +11,8 @@
 #include <stddef.h>
 
 #define DEV_QUEUES_MAX 64
+/* Sockets of one kind in this process: two devices, and room for what a failed open leaves. */
+#define DEV_SOCKETS_MAX (4 * DEV_QUEUES_MAX)
 
 extern int ep_dev_logtype;
 #define RTE_LOGTYPE_EP_DEV ep_dev_logtype
@@ -21,8 +23,8 @@ struct bpf_object;
 /* Sockets that a DPDK driver opened for itself. */
 struct dev_sockets {
 	uint32_t count;
-	int fd[DEV_QUEUES_MAX];
-	uint64_t cookie[DEV_QUEUES_MAX]; /* Tells a socket from a later one with its number. */
+	int fd[DEV_SOCKETS_MAX];
+	uint64_t cookie[DEV_SOCKETS_MAX]; /* Tells a socket from a later one with its number. */
 };
 
 /* Our filter on a kernel interface. */

@@ -163,6 +163,7 @@ struct ep_dev_stats {
 /**
  * Read the counters: rte_eth_stats, and as imissed what the kernel dropped on the way to us: for AF_XDP rx_dropped and
  * rx_ring_full of the sockets' XDP_STATISTICS (what rx_fill_ring_empty_descs stands for is in rx_dropped), for AF_PACKET the
- * drops of their PACKET_STATISTICS. Only packets that the filter takes are counted.
+ * drops of their PACKET_STATISTICS. Only packets that the filter takes are counted. oerrors are packets that the driver took
+ * and did not send; AF_XDP's has none.
  */
 void ep_dev_stats(struct ep_dev *dev, struct ep_dev_stats *stats);

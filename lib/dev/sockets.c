@@ -40,7 +40,7 @@ dev_sockets_scan(int domain, struct dev_sockets *sockets)
 	sockets->count = 0;
 	if (dir == NULL)
 		return;
-	while ((entry = readdir(dir)) != NULL && sockets->count < DEV_QUEUES_MAX) {
+	while ((entry = readdir(dir)) != NULL && sockets->count < DEV_SOCKETS_MAX) {
 		const int fd = (int)strtol(entry->d_name, NULL, 10);
 
 		if (entry->d_name[0] == '.' || !socket_is(fd, domain))

@@ -21,6 +21,13 @@ stats_imissed(struct ep_dev *dev, const struct rte_eth_stats *st)
 	return st->imissed;
 }
 
+/* The AF_XDP driver counts what a burst left over, which the caller still has and may send again. */
+static uint64_t
+stats_oerrors(const struct ep_dev *dev, const struct rte_eth_stats *st)
+{
+	return dev->spec.kind == EP_DEV_AF_XDP ? 0 : st->oerrors;
+}
+
 static void
 stats_read(struct ep_dev *dev, struct ep_dev_stats *stats)
 {
@@ -29,7 +36,7 @@ stats_read(struct ep_dev *dev, struct ep_dev_stats *stats)
 	rte_eth_stats_get(dev->port_id, &st);
 	*stats = (struct ep_dev_stats){
 		.opackets = st.opackets,
-		.oerrors = st.oerrors,
+		.oerrors = stats_oerrors(dev, &st),
 		.ipackets = st.ipackets,
 		.imissed = stats_imissed(dev, &st),
 		.ierrors = st.ierrors,

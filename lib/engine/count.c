@@ -14,18 +14,35 @@ cycles_to_ns(const struct ep_engine *e, uint64_t cycles)
 	return (uint64_t)((double)cycles / e->cfg.clock.hz * 1e9);
 }
 
+/* From the schedule, not from what became of its slots, so that the ledger's first equation is a check. */
+static uint64_t
+stream_intended(const struct lane *l)
+{
+	const uint64_t planned = peek(&l->count.planned);
+
+	if (planned > 0 && __atomic_load_n(&l->tx_done, __ATOMIC_ACQUIRE))
+		return planned;
+	return peek(&l->count.accepted) + peek(&l->count.not_sent);
+}
+
+/* One echo is due for each first copy. */
+static uint64_t
+echo_intended(const struct ep_engine *e, const struct side *s, const struct lane *l)
+{
+	return s->cfg.role == EP_ENGINE_RESPONDER && e->trial.echo ? peek(&l->count.first) : 0;
+}
+
 static void
 lane_count_add(const struct ep_engine *e, const struct side *s, const struct lane *l,
 	struct ep_engine_count *c)
 {
-	const uint64_t refused = peek(&l->count.echo_refused);
 	const uint64_t accepted = peek(&l->count.accepted) + peek(&l->count.echo_accepted);
-	const uint64_t not_sent = peek(&l->count.not_sent) + refused;
+	const uint64_t not_sent = peek(&l->count.not_sent) + peek(&l->count.echo_refused);
 	const uint64_t last_cycles = peek(&l->count.last_tx_cycles);
 
 	c->accepted += accepted;
 	c->not_sent += not_sent;
-	c->intended += accepted + not_sent;
+	c->intended += stream_intended(l) + echo_intended(e, s, l);
 	c->first += peek(&l->count.first);
 	c->received += peek(&l->count.received);
 	c->late += peek(&l->count.late);

@@ -150,7 +150,8 @@ static void
 learn_all(struct ep_engine *e, struct side *responder, const struct ep_wire_ip *initiator)
 {
 	for (uint32_t f = 0; f < e->cfg.space.flow_count; f++)
-		learn_set(&responder->learn, f, initiator, ep_sched_source_port(&e->cfg.space, f));
+		responder->lane[0]->count.learned += learn_set(
+			&responder->learn, f, initiator, ep_sched_source_port(&e->cfg.space, f));
 }
 
 static int
@@ -322,6 +323,8 @@ static int
 side_templates(struct ep_engine *e, struct side *s, struct ep_err *err)
 {
 	const struct ep_sizes *sizes = &e->trial.sizes;
+	const uint32_t room_bytes =
+		rte_pktmbuf_data_room_size(s->lane[0]->pool) - RTE_PKTMBUF_HEADROOM;
 
 	free(s->tmpl);
 	s->tmpl = calloc(sizes->count, sizeof(*s->tmpl));
@@ -333,6 +336,12 @@ side_templates(struct ep_engine *e, struct side *s, struct ep_err *err)
 
 		if (ret < 0)
 			return ret;
+		/* The size may be the far side's wish. */
+		if (s->tmpl[i].len > room_bytes)
+			return ep_err_set(err, -ERANGE,
+				"frames of %u B wanted, the packet buffers of %s hold up to %u B",
+				sizes->frame_bytes[i], s->info.name,
+				room_bytes + EP_WIRE_FCS_BYTES);
 	}
 	return 0;
 }
@@ -392,7 +401,6 @@ lane_receive(struct ep_engine *e, const struct side *s, struct lane *l)
 	const bool rtt = !responder && e->trial.echo;
 	const bool oneway = e->cfg.side_count == 2 && !rtt;
 
-	l->rx_pt = responder ? EP_WIRE_PT_UP : e->trial.echo ? EP_WIRE_PT_ECHO : EP_WIRE_PT_DOWN;
 	l->rx = rx_choose(responder, e->trial.echo, oneway, rtt, e->cfg.verify_filler);
 }
 
@@ -431,7 +439,7 @@ lane_clear(const struct ep_engine *e, struct lane *l)
 	table_clear(l->acct.port, ports_bytes(e));
 	table_clear(l->hist_oneway, hist_bytes(e));
 	table_clear(l->hist_rtt, hist_bytes(e));
-	memset(&l->count, 0, sizeof(l->count));
+	l->count = (struct lane_count){.learned = l->count.learned};
 	memset(&l->pace, 0, sizeof(l->pace));
 	memset(&l->cursor, 0, sizeof(l->cursor));
 	l->size_next = 0;

@@ -44,6 +44,8 @@ typedef uint32_t (*lane_tx_fn)(struct lane *l, uint64_t now_cycles);
 
 /** Counters of a lane. Written by its worker only; others read with relaxed loads. */
 struct lane_count {
+	uint64_t
+		planned; /* Slots of the stream's schedule; 0: not known beforehand (unpaced, or stopped). */
 	uint64_t accepted; /* Stream probes the NIC took. */
 	uint64_t echo_accepted;
 	uint64_t echo_refused;
@@ -54,9 +56,9 @@ struct lane_count {
 	uint64_t wrong_port;
 	uint64_t foreign;
 	uint64_t tx_short;
-	uint64_t not_sent; /* Copy of pace.skipped_count. */
-	uint64_t learned;
-	uint64_t last_tx_cycles;
+	uint64_t not_sent;       /* Copy of pace.skipped_count. */
+	uint64_t learned;        /* Over all trials. */
+	uint64_t last_tx_cycles; /* Of the last burst of the stream that the NIC took any of. */
 };
 
 /** One direction of the path model on its way into a side's receive ring. Owned by the receiving worker. */
@@ -98,7 +100,6 @@ struct __rte_cache_aligned lane {
 	uint16_t port_id;
 	uint16_t tx_queue;
 	uint16_t rx_queue_count;
-	uint8_t rx_pt; /* The only payload type that is expected. */
 	uint16_t rx_queue[ENGINE_QUEUES_MAX];
 
 	/* Written every burst, by this worker only. */
@@ -110,8 +111,8 @@ struct __rte_cache_aligned lane {
 	bool silent;  /* Nothing is sent any more, echoes included. */
 	bool started; /* The pace runs. */
 	struct ep_acct acct;
-	struct ep_hist *hist_oneway; /* [blocks], NULL: not measured. */
-	struct ep_hist *hist_rtt;    /* [blocks], NULL: not measured. */
+	struct ep_hist *hist_oneway; /* [blocks], empty where not measured. */
+	struct ep_hist *hist_rtt;    /* [blocks], empty where not measured. */
 
 	/* Written by this worker, read by ep_engine_count(). */
 	alignas(RTE_CACHE_LINE_SIZE) struct lane_count count;

@@ -87,8 +87,8 @@ struct ep_engine_trial {
 	double rate_pps;      /**< Of each stream; 0: max. */
 	uint64_t duration_ns; /**< Of each stream. */
 	uint32_t
-		rounds; /**< Above 0: a sweep, each flow exactly that many times, as late as it may be. */
-	uint32_t burst_pkts; /**< 0: chosen from the rate. */
+		rounds; /**< Above 0: a sweep, each flow exactly that many times, up to 3 s late whatever slack_ns. */
+	uint32_t burst_pkts; /**< At most EP_WIRE_BURST; 0: chosen from the rate. */
 	uint64_t slack_ns;   /**< A slot that is later than this is not sent. */
 	struct ep_sizes sizes;
 };
@@ -110,7 +110,7 @@ void ep_engine_destroy(struct ep_engine *e);
  * Set up a trial and let the workers receive. Forgets the counters of the trial before. A down stream goes to the flows whose
  * address is known by now; where that is none, there is no stream.
  * @return
- *   0, -ENOMEM, -EINVAL or -ERANGE (a frame size), with a sentence.
+ *   0, -ENOMEM, -EINVAL or -ERANGE (a frame size: too small for the family, or beyond the device's buffers), with a sentence.
  */
 int ep_engine_prepare(struct ep_engine *e, const struct ep_engine_trial *trial, struct ep_err *err);
 

@@ -5,8 +5,8 @@
  * The responder's table of learned addresses: where each flow's probes come from, as a NAT shows it (design section 4).
  *
  * Written by the receiving worker of a flow, read by the sending worker, perhaps on another core: IPv4 entries are one atomic
- * word, IPv6 entries are guarded by a version (odd while being written). A reader never waits: a flow that is just being
- * rewritten keeps the reader's retry loop for a few cycles at most.
+ * word, IPv6 entries are guarded by a version (odd while being written). A reader of an IPv6 entry that is just being
+ * rewritten tries again: a few cycles, or as long as the kernel keeps the writer from its CPU. Entries change rarely.
  */
 
 #include <ep_wire.h>

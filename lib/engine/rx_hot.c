@@ -35,15 +35,17 @@ struct rx_burst {
 	struct rte_mbuf *free[ENGINE_RX_BURST];
 };
 
-/* Keep what has the shape of an expected probe; the rest is foreign. */
+/* Keep what has the shape of a probe of this direction; the rest is foreign. Echo or down stream is not asked here: one kind may
+ * follow from the trial before, and in a trial the tag tells what its sender made. */
 static __rte_always_inline void
-rx_parse(struct lane *l, struct rx_burst *b, struct rte_mbuf *m)
+rx_parse(struct lane *l, struct rx_burst *b, struct rte_mbuf *m, const bool responder)
 {
 	struct ep_wire_rx *rx = &b->rx[b->count];
 
 	if (unlikely(m->nb_segs != 1 ||
 		    !ep_wire_parse(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, rx) ||
-		    rx->probe.pt != l->rx_pt || rx->probe.flow >= l->space->flow_count)) {
+		    (rx->probe.pt == EP_WIRE_PT_UP) != responder ||
+		    rx->probe.flow >= l->space->flow_count)) {
 		l->count.foreign++;
 		b->free[b->free_count++] = m;
 		return;
@@ -209,7 +211,7 @@ rx_body(struct lane *l, const struct rx_mode mode)
 	for (uint16_t i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(in[i], void *));
 	for (uint16_t i = 0; i < n; i++)
-		rx_parse(l, &b, in[i]);
+		rx_parse(l, &b, in[i], mode.responder);
 	ep_wire_tag_burst(l->tagger, b.block, b.tag, b.count);
 	for (uint32_t i = 0; i < b.count; i++) {
 		if (unlikely(b.tag[i] != b.rx[i].tag ||

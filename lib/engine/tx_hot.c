@@ -88,6 +88,7 @@ tx_undo(struct lane *l, struct tx_burst *b, uint32_t sent, uint32_t count)
 	const uint32_t refused = count - sent;
 
 	rte_pktmbuf_free_bulk(&b->mbuf[sent], refused);
+	l->size_next = (uint32_t)(b->tmpl[sent] - l->tmpl);
 	ep_sched_rewind(&l->cursor, refused);
 	ep_pace_return(&l->pace, refused);
 }
@@ -122,7 +123,8 @@ tx_body(struct lane *l, uint64_t now_cycles, const bool down, const bool offload
 	if (unlikely(sent < n))
 		tx_undo(l, &b, sent, n);
 	l->count.accepted += sent;
-	l->count.last_tx_cycles = now_cycles;
+	if (likely(sent > 0))
+		l->count.last_tx_cycles = now_cycles;
 	return n;
 }
 

@@ -6,9 +6,12 @@
 
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 
-/* A floating worker that found nothing to do this often gives its CPU away. */
+/* Of the threads of floating workers while they run: about three times an ordinary thread's share. */
+#define FLOATING_NICE (-5)
+/* A floating worker that found nothing to do this often, and then on each of its queues, gives its CPU away. */
 #define IDLE_ROUNDS 4
 /* It sleeps for a moment where nothing is due for longer: a sleep may take a few times what was asked for. At 1 Mpps a sleep of
  * 50 us fills 50 of the ring's descriptors. */
@@ -16,6 +19,9 @@
 #define IDLE_LONG_NS 150000
 /* It does not even yield where a probe is due this soon. */
 #define IDLE_SHORT_NS 20000
+/* A sweep has to reach every flow, so its slots wait for a stalled sender; but a NIC that takes nothing any more must not keep
+ * the trial from ending. */
+#define SWEEP_SLACK_NS (3 * EP_NS_PER_S)
 
 /* Look at the words of the main thread. Returns whether to go on. */
 static bool
@@ -53,7 +59,7 @@ sending_lanes(const struct side *s, const struct lane *l)
 static uint32_t
 auto_burst(double rate_pps)
 {
-	/* At most one burst each 32 us, but a burst of 1 up to 1 Mpps. */
+	/* About one burst a microsecond. */
 	if (rate_pps <= 0 || rate_pps >= 32e6)
 		return EP_WIRE_BURST;
 	return rate_pps <= 1e6 ? 1 : (uint32_t)(rate_pps / 1e6) + 1;
@@ -70,6 +76,7 @@ lane_begin(struct worker *w, uint32_t i, uint64_t start_cycles)
 	const uint32_t lanes = sending_lanes(s, l);
 	const double rate_pps = s->rate_pps / lanes;
 	const double cycles_per_ns = e->cfg.clock.hz / 1e9;
+	const uint64_t slack_ns = t->rounds > 0 ? SWEEP_SLACK_NS : t->slack_ns;
 	const struct ep_pace_cfg cfg = {
 		.rate_pps = rate_pps,
 		.hz = e->cfg.clock.hz,
@@ -80,11 +87,11 @@ lane_begin(struct worker *w, uint32_t i, uint64_t start_cycles)
 						      : slots_share(s->slot_count, index, lanes),
 		.end_cycles = start_cycles + (uint64_t)((double)t->duration_ns * cycles_per_ns),
 		.burst_pkts = t->burst_pkts > 0 ? t->burst_pkts : auto_burst(rate_pps),
-		.slack_cycles = t->rounds > 0 ? EP_PACE_SLACK_NONE
-					      : (uint64_t)((double)t->slack_ns * cycles_per_ns),
+		.slack_cycles = (uint64_t)((double)slack_ns * cycles_per_ns),
 	};
 
 	ep_pace_init(&l->pace, &cfg);
+	l->count.planned = cfg.slot_count == UINT64_MAX ? 0 : cfg.slot_count;
 	l->started = true;
 }
 
@@ -103,8 +110,10 @@ lane_send(struct worker *w, uint32_t i, uint64_t now_cycles)
 			return 0;
 		lane_begin(w, i, start_cycles);
 	}
-	if (l->silent)
+	if (l->silent) {
 		ep_pace_stop(&l->pace, now_cycles);
+		l->count.planned = 0;
+	}
 	n = l->tx(l, now_cycles);
 	if (ep_pace_done(&l->pace, now_cycles)) {
 		l->count.not_sent = l->pace.skipped_count;
@@ -119,6 +128,14 @@ lane_sending(const struct lane *l)
 	return l->started && !l->tx_done;
 }
 
+/* How long nothing is to be sent. A lane that is behind and waits for its next turn to catch up has no time to give away: with a
+ * CPU that comes back after others' time slices only, it would send one probe a slice and never catch up. */
+static uint64_t
+lane_wait_cycles(const struct lane *l, uint64_t now_cycles)
+{
+	return ep_pace_behind(&l->pace, now_cycles) ? 0 : ep_pace_wait_cycles(&l->pace, now_cycles);
+}
+
 /* Nothing to do: leave the CPU to the kernel and to others, but be back when the next probe is due. A worker that gave its CPU
  * away gets it back only after the others' time slices, so with a probe due within a moment it waits here instead. */
 static void
@@ -130,8 +147,8 @@ worker_idle(const struct worker *w, uint64_t now_cycles)
 
 	for (uint32_t i = 0; i < w->lane_count; i++)
 		if (lane_sending(w->lane[i]))
-			wait_cycles = RTE_MIN(
-				wait_cycles, ep_pace_wait_cycles(&w->lane[i]->pace, now_cycles));
+			wait_cycles =
+				RTE_MIN(wait_cycles, lane_wait_cycles(w->lane[i], now_cycles));
 	if ((double)wait_cycles > cycles_per_ns * IDLE_LONG_NS)
 		nanosleep(&pause, NULL);
 	else if ((double)wait_cycles > cycles_per_ns * IDLE_SHORT_NS)
@@ -165,15 +182,30 @@ worker_note_gap(struct worker *w, uint64_t gap_cycles)
 			w->max_gap_cycles = gap_cycles;
 }
 
+/* Rounds in which each receive queue of a worker has its turn. */
+static uint32_t
+worker_turns(const struct worker *w)
+{
+	uint32_t turns = 1;
+
+	for (uint32_t i = 0; i < w->lane_count; i++)
+		turns = RTE_MAX(turns, w->lane[i]->rx_queue_count);
+	return turns;
+}
+
 int
 worker_main(void *arg)
 {
 	struct worker *w = arg;
+	const uint32_t turns = worker_turns(w);
 	const bool floating = w->engine->cfg.floating;
 	uint64_t last_cycles = rte_rdtsc();
 	uint32_t idle = 0;
 
 	prctl(PR_SET_TIMERSLACK, 1UL);
+	/* On a CPU shared with others a measurement is worth more than a compilation. Root only; others go on as they are. */
+	if (floating)
+		setpriority(PRIO_PROCESS, 0, FLOATING_NICE);
 	while (worker_housekeeping(w)) {
 		for (unsigned int i = 0; i < ENGINE_HOUSEKEEPING; i++) {
 			const uint64_t now_cycles = rte_rdtsc();
@@ -184,8 +216,9 @@ worker_main(void *arg)
 				idle = 0;
 			} else if (!floating) {
 				rte_pause();
-			} else if (++idle > IDLE_ROUNDS) {
+			} else if (++idle >= IDLE_ROUNDS + turns) {
 				worker_idle(w, now_cycles);
+				idle -= turns; /* All of them again before the next sleep. */
 				break;
 			}
 		}

@@ -159,3 +159,10 @@ void ep_pace_stop(struct ep_pace *p, uint64_t now_cycles);
  *   Time from @p now_cycles [cycles]; 0 when a slot is due now, and when none is left (see ep_pace_done).
  */
 uint64_t ep_pace_wait_cycles(const struct ep_pace *p, uint64_t now_cycles);
+
+/** Whether a slot is due that was not handed out yet: the sender is behind, and may be held back only to catch up evenly. */
+static inline bool
+ep_pace_behind(const struct ep_pace *p, uint64_t now_cycles)
+{
+	return !p->unpaced && p->slots_left > 0 && (uint64_t)(p->next_fp >> 64) <= now_cycles;
+}

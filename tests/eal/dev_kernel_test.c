@@ -438,6 +438,42 @@ drops_are_counted_to_the_packet(void **state)
 	}
 }
 
+/* What a burst left over is the caller's, who may try again: no error of the device. */
+static void
+what_the_device_did_not_take_is_no_error(void **state)
+{
+	struct rte_mbuf *burst[BURST];
+	struct ep_dev_cfg cfg = near_cfg(VETH_NEAR);
+	unsigned int taken = 0, tried = 0;
+	struct ep_dev_stats stats;
+	struct ep_dev_info info;
+	struct ep_dev *dev;
+
+	(void)state;
+	cfg.ring_descs = 64;
+	assert_int_equal(ep_dev_open(&cfg, &dev, NULL), 0);
+	ep_dev_info(dev, &info);
+	/* A device that is down sends nothing, so its ring fills up. */
+	assert_int_equal(veth_run("echo 1 > /proc/sys/net/ipv6/conf/" VETH_NEAR
+				  "/keep_addr_on_down && ip link set " VETH_NEAR " down"),
+		0);
+	for (; tried < 4 * BURST; tried += BURST) {
+		uint16_t n;
+
+		for (unsigned int i = 0; i < BURST; i++)
+			burst[i] = frame_make(dev, IN_RANGE);
+		n = rte_eth_tx_burst(info.port_id, 0, burst, BURST);
+		rte_pktmbuf_free_bulk(&burst[n], BURST - n);
+		taken += n;
+	}
+	ep_dev_stats(dev, &stats);
+	assert_int_equal(veth_run("ip link set " VETH_NEAR " up"), 0);
+	ep_dev_close(dev);
+	assert_true(taken < tried);
+	assert_int_equal(stats.opackets, taken);
+	assert_int_equal(stats.oerrors, 0);
+}
+
 static void
 info_says_what_the_device_is(void **state)
 {
@@ -750,6 +786,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(large_frames_arrive_whole),
 		cmocka_unit_test(ordinary_user_is_told_what_a_kernel_interface_needs),
 		cmocka_unit_test(what_a_killed_everyport_left_is_removed_at_the_next_start),
+		cmocka_unit_test(what_the_device_did_not_take_is_no_error),
 	};
 
 	if (argc == 3 && strcmp(argv[1], "--hold") == 0)

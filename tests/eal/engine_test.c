@@ -7,6 +7,7 @@
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -350,6 +351,71 @@ sweep_hits_each_flow_once_a_round_and_is_answered(void **state)
 }
 
 static void
+what_a_trial_learned_is_known_in_the_next(void **state)
+{
+	static const struct setup setups[] = {
+		{.ports = "50000-50099", .learn = true},
+		{.ports = "50000-50099"},
+	};
+	const struct ep_engine_trial t = plan_sweep(1);
+
+	(void)state;
+	for (size_t i = 0; i < EP_ARRAY_LEN(setups); i++) {
+		struct rig r;
+
+		rig_open(&r, &setups[i]);
+		for (int k = 0; k < 2; k++) {
+			struct ep_engine_count c;
+
+			trial(&r, &t, false, NULL, NULL);
+			ep_engine_count(r.engine, RESPONDER, &c);
+			assert_int_equal(c.learned_flows, 100);
+		}
+		rig_close(&r);
+	}
+}
+
+/* A worker that finds one of its queues empty must not sleep before it has looked into the others. */
+static void
+one_worker_keeps_up_with_one_busy_queue_of_many(void **state)
+{
+	const struct setup s = {.ports = "50000-50999", .queue_pairs = 16, .ring = 64};
+	struct ep_engine_trial t = plan_load(200e3, 200);
+	struct ep_engine_count c;
+	struct rig r;
+
+	(void)state;
+	t.slack_ns = 5 * EP_NS_PER_S;
+	t.stream_down = false;
+	rig_open(&r, &s);
+	trial(&r, &t, false, NULL, NULL);
+	assert_clean(&r);
+	ep_engine_count(r.engine, INITIATOR, &c);
+	assert_int_equal(c.accepted, 40000);
+	assert_in_range(c.tx_duration_ns, 199 * EP_NS_PER_MS, 500 * EP_NS_PER_MS);
+	rig_close(&r);
+}
+
+static void
+frames_beyond_the_packet_buffers_are_refused(void **state)
+{
+	const struct setup s = {.ports = "50000-50009"};
+	struct ep_engine_trial t = plan_load(10e3, 50);
+	struct ep_err err = {0};
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, &s);
+	t.sizes = (struct ep_sizes){2, {64, 9018}};
+	assert_int_equal(ep_engine_prepare(r.engine, &t, &err), -ERANGE);
+	assert_non_null(strstr(err.text, "9018"));
+	t.sizes = (struct ep_sizes){2, {64, 1518}};
+	trial(&r, &t, false, NULL, NULL);
+	assert_clean(&r);
+	rig_close(&r);
+}
+
+static void
 sizes_and_families_and_filler_are_carried(void **state)
 {
 	static const struct setup setups[] = {
@@ -430,7 +496,7 @@ static void
 nobody_takes_packets_is_not_sent_and_never_loss(void **state)
 {
 	const struct setup s = {.ports = "50000-50009", .ring = 64, .manual = true};
-	struct ep_engine_trial t = plan_load(100e3, 50);
+	struct ep_engine_trial t = plan_load(10e3, 500);
 	struct ep_engine_count c;
 	struct rig r;
 
@@ -446,7 +512,75 @@ nobody_takes_packets_is_not_sent_and_never_loss(void **state)
 	assert_int_equal(c.accepted, rte_ring_count(r.wire.from[0]));
 	assert_int_equal(c.accepted + c.not_sent, 5000);
 	assert_int_equal(sum(r.tx[0], 10), c.accepted);
+	/* The ring was full after 6 ms: the tries after that are no probes. */
+	assert_in_range(c.tx_duration_ns, 1, 250 * EP_NS_PER_MS);
 	pump(&r, wire_drop, NULL);
+	rig_close(&r);
+}
+
+static void
+a_sweep_that_nobody_takes_ends(void **state)
+{
+	const struct setup s = {.ports = "50000-50999", .ring = 64, .manual = true};
+	const struct ep_engine_trial t = plan_sweep(1);
+	struct ep_engine_count c;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, &s);
+	prepare(&r, &t);
+	ep_engine_start(r.engine, INITIATOR);
+	for (int ms = 0; ms < 5000 && !ep_engine_tx_done(r.engine, INITIATOR); ms++)
+		usleep(1000);
+	assert_true(ep_engine_tx_done(r.engine, INITIATOR));
+	collect(&r);
+	ep_engine_count(r.engine, INITIATOR, &c);
+	assert_int_equal(c.accepted, 64);
+	assert_int_equal(c.intended, 1000);
+	pump(&r, wire_drop, NULL);
+	rig_close(&r);
+}
+
+/** The sizes that leave the initiator. */
+struct size_order {
+	const struct ep_sizes *sizes;
+	uint32_t seen;
+	uint32_t wrong;
+};
+
+static bool
+wire_size_order(void *ctx, uint32_t from, struct rte_mbuf *m)
+{
+	struct size_order *o = ctx;
+
+	if (from == INITIATOR) {
+		const uint32_t next = o->seen++ % o->sizes->count;
+
+		o->wrong += m->data_len + EP_WIRE_FCS_BYTES != o->sizes->frame_bytes[next];
+	}
+	return true;
+}
+
+static void
+refused_probes_do_not_change_the_order_of_sizes(void **state)
+{
+	const struct setup s = {.ports = "50000-50099", .ring = 64, .manual = true};
+	struct ep_engine_trial t = plan_load(200e3, 50);
+	struct size_order o = {.sizes = &t.sizes};
+	struct ep_engine_count c;
+	struct rig r;
+
+	(void)state;
+	t.stream_down = false;
+	t.burst_pkts = 7;
+	t.sizes = (struct ep_sizes){3, {64, 128, 300}};
+	rig_open(&r, &s);
+	trial(&r, &t, true, wire_size_order, &o);
+	assert_clean(&r);
+	ep_engine_count(r.engine, INITIATOR, &c);
+	assert_true(c.tx_short > 0);
+	assert_int_equal(o.seen, 10000);
+	assert_int_equal(o.wrong, 0);
 	rig_close(&r);
 }
 
@@ -480,7 +614,8 @@ silence_stops_sending_at_once(void **state)
 struct kept {
 	struct rte_mbuf *m[4096];
 	uint32_t count;
-	bool keep_up;
+	uint32_t from; /* Whose. */
+	bool keep;
 };
 
 static bool
@@ -488,7 +623,7 @@ wire_keep(void *ctx, uint32_t from, struct rte_mbuf *m)
 {
 	struct kept *k = ctx;
 
-	if (from != INITIATOR || !k->keep_up || k->count == EP_ARRAY_LEN(k->m))
+	if (from != k->from || !k->keep || k->count == EP_ARRAY_LEN(k->m))
 		return true;
 	k->m[k->count++] = m;
 	return false;
@@ -498,7 +633,7 @@ static void
 deliver(struct rig *r, struct kept *k)
 {
 	for (uint32_t i = 0; i < k->count; i++)
-		while (rte_ring_enqueue(r->wire.to[RESPONDER], k->m[i]) != 0)
+		while (rte_ring_enqueue(r->wire.to[1 - k->from], k->m[i]) != 0)
 			usleep(10);
 	k->count = 0;
 	usleep(50000);
@@ -509,7 +644,7 @@ probes_behind_the_drain_are_late_and_not_received(void **state)
 {
 	const struct setup s = {.ports = "50000-50099", .manual = true};
 	struct ep_engine_trial t = plan_load(20e3, 100);
-	struct kept k = {.keep_up = true};
+	struct kept k = {.keep = true};
 	struct ep_engine_count c;
 	struct rig r;
 
@@ -539,7 +674,7 @@ probes_of_the_trial_before_are_late_in_the_next(void **state)
 {
 	const struct setup s = {.ports = "50000-50099", .manual = true};
 	struct ep_engine_trial t = plan_load(20e3, 50), next = plan_load(20e3, 50);
-	struct kept k = {.keep_up = true};
+	struct kept k = {.keep = true};
 	struct ep_engine_count c;
 	struct rig r;
 
@@ -549,7 +684,7 @@ probes_of_the_trial_before_are_late_in_the_next(void **state)
 	rig_open(&r, &s);
 	trial(&r, &t, true, wire_keep, &k);
 	assert_int_equal(k.count, 1000);
-	k.keep_up = false;
+	k.keep = false;
 	prepare(&r, &next);
 	ep_engine_start(r.engine, INITIATOR);
 	deliver(&r, &k);
@@ -563,6 +698,30 @@ probes_of_the_trial_before_are_late_in_the_next(void **state)
 	assert_int_equal(c.late, 1000);
 	assert_int_equal(c.bad_tag, 0);
 	assert_int_equal(c.received, 1000);
+	rig_close(&r);
+}
+
+/* An echo and a probe of the down stream differ in their payload type, too. */
+static void
+echoes_of_the_trial_before_are_late_in_the_next(void **state)
+{
+	const struct setup s = {.ports = "50000-50099", .manual = true};
+	const struct ep_engine_trial sweep = plan_sweep(2), next = plan_load(20e3, 50);
+	struct kept k = {.from = RESPONDER, .keep = true};
+	struct ep_engine_count c;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, &s);
+	trial(&r, &sweep, true, wire_keep, &k);
+	assert_int_equal(k.count, 200);
+	k.keep = false;
+	prepare(&r, &next);
+	deliver(&r, &k);
+	collect(&r);
+	ep_engine_count(r.engine, INITIATOR, &c);
+	assert_int_equal(c.late, 200);
+	assert_int_equal(c.foreign + c.bad_tag + c.received, 0);
 	rig_close(&r);
 }
 
@@ -853,12 +1012,18 @@ main(void)
 		cmocka_unit_test(one_worker_serves_both_sides),
 		cmocka_unit_test(several_queues_share_the_flows),
 		cmocka_unit_test(sweep_hits_each_flow_once_a_round_and_is_answered),
+		cmocka_unit_test(what_a_trial_learned_is_known_in_the_next),
+		cmocka_unit_test(one_worker_keeps_up_with_one_busy_queue_of_many),
+		cmocka_unit_test(frames_beyond_the_packet_buffers_are_refused),
 		cmocka_unit_test(sizes_and_families_and_filler_are_carried),
 		cmocka_unit_test(account_equals_the_path_models_count),
 		cmocka_unit_test(nobody_takes_packets_is_not_sent_and_never_loss),
+		cmocka_unit_test(a_sweep_that_nobody_takes_ends),
+		cmocka_unit_test(refused_probes_do_not_change_the_order_of_sizes),
 		cmocka_unit_test(silence_stops_sending_at_once),
 		cmocka_unit_test(probes_behind_the_drain_are_late_and_not_received),
 		cmocka_unit_test(probes_of_the_trial_before_are_late_in_the_next),
+		cmocka_unit_test(echoes_of_the_trial_before_are_late_in_the_next),
 		cmocka_unit_test(a_rewritten_port_is_told_and_not_received),
 		cmocka_unit_test(down_stream_goes_to_the_addresses_that_a_nat_shows),
 		cmocka_unit_test(down_stream_leaves_out_flows_without_a_known_address),
