@@ -7,16 +7,15 @@
  * that an answer can be told. Prints how many the kernel took. */
 
 #include <arpa/inet.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/ether.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-#include <linux/if_packet.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #define BATCH 32
 #define FRAME_MAX 256
@@ -128,7 +127,8 @@ static unsigned long
 send_all(int fd, const struct target *t, unsigned long count, double rate_pps, uint64_t x)
 {
 	static uint8_t frame[BATCH][FRAME_MAX];
-	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = t->ifindex, .sll_halen = 6};
+	struct sockaddr_ll to = {
+		.sll_family = AF_PACKET, .sll_ifindex = t->ifindex, .sll_halen = 6};
 	struct mmsghdr msg[BATCH];
 	struct iovec iov[BATCH];
 	const double start_s = now_s();
@@ -167,7 +167,8 @@ main(int argc, char **argv)
 	int fd;
 
 	if (argc != 9) {
-		fprintf(stderr, "usage: garbage INTERFACE MAC IP FIRST_PORT PORTS COUNT RATE_PPS SEED\n");
+		fprintf(stderr,
+			"usage: garbage INTERFACE MAC IP FIRST_PORT PORTS COUNT RATE_PPS SEED\n");
 		return 2;
 	}
 	mac = ether_aton(argv[2]);

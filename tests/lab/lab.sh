@@ -55,12 +55,12 @@ start_run()
 	run_pid=$started_pid
 }
 
-# run_valid [OPTION...]: run again where the machine was too busy for a valid measurement, up to five times in all.
+# run_valid [OPTION...]: run again where the machine was too busy for a valid measurement, up to three times in all.
 run_valid()
 {
 	local try
 
-	for try in 1 2 3 4 5; do
+	for try in 1 2 3; do
 		"$lab" flush
 		run "$@"
 		[[ $code == 5 ]] || return 0

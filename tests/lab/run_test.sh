@@ -19,7 +19,17 @@ start "$tmp/lines.log" "$lab" exec initiator python3 "$top/tests/lab/tcp_lines.p
 lines_pid=$started_pid
 serve
 like "$(cat "$tmp/serve.log")" 'not on 443: in use' "serve says which TCP port it could not have"
-run_valid --duration 10s --rate 100kpps
+# Exact, also where this machine is too busy for a valid measurement: what the tester itself did not do is in the ledger.
+"$lab" flush
+run --duration 10s --rate 100kpps
+like "$code" '^(1|5)$' "100 kpps in both directions for 10 s: exit 1 (fail), or 5 where the machine was too busy"
+succeeds "10,001 ports, every ledger closes, the schema holds" "$check" "$json" ports=10001 closes schema
+succeeds "each of the 10,001 ports equals nftables' counter, up and down" "$top/scripts/lab/compare" "$csv" --json "$json"
+for rate in 100kpps 50kpps 25kpps; do
+	[[ $code == 5 ]] || break
+	echo "# it was invalid, so the verdict is looked at with $rate: $(value '.reasons[0]')"
+	run_valid --duration 10s --rate $rate
+done
 stop "$ping_pid" INT
 stop "$lines_pid" TERM
 
@@ -27,12 +37,10 @@ is "$code" 1 "a firewall with faults: exit 1"
 is "$(value .verdict)" '"fail"' "... the verdict is fail"
 is "$(value .dead_ports.up)" '["50100-50110","50200"]' "a port dropped up only is named up only"
 is "$(value .dead_ports.down)" '["50300"]' "a port dropped down only is named down only"
-succeeds "10,001 ports, every ledger closes, the schema holds" "$check" "$json" ports=10001 closes schema
-succeeds "each port equals nftables' counter, up and down" "$top/scripts/lab/compare" "$csv" --json "$json"
-number_is "$(value '[.ports[2000:3000][].up.lost] | add')" -gt 200 "the lossy ports lost packets up"
-number_is "$(value '[.ports[2000:3000][].down.lost] | add')" -gt 200 "... and down"
+number_is "$(value '[.ports[2000:3000][].up.lost] | add')" -gt 100 "the lossy ports lost packets up"
+number_is "$(value '[.ports[2000:3000][].down.lost] | add')" -gt 100 "... and down"
 number_is "$(value '[.ports[3000:][].up.lost] | add')" -lt 100 "the others did not"
-number_is "$(value '.totals.down.received')" -gt 900000 "the down stream came through the source NAT"
+number_is "$(value '.totals.down.received')" -gt 200000 "the down stream came through the source NAT"
 like "$(value '[.tcp[] | select(.port == 7881).status] | unique')" '^\["filtered"\]$' "TCP 7881 is filtered"
 is "$(value '[.tcp[] | select(.port != 7881).status] | unique')" '["open"]' "TCP 80 and 443 are open"
 is "$(value '[.tcp[].phase] | unique')" '["after","before","during"]' "... before, during and after the load"
