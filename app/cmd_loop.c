@@ -211,11 +211,11 @@ loop_impair(struct loop *l, struct ep_result *r)
 }
 
 static int
-loop_session(struct loop *l, struct ep_result *result, struct ep_err *err)
+loop_session(
+	struct loop *l, struct ep_result *result, enum session_status *status, struct ep_err *err)
 {
 	struct session *s = &l->session;
 	struct ep_dev_info info;
-	enum session_status status;
 	int ret;
 
 	ep_dev_info(l->dev[0], &info);
@@ -229,20 +229,14 @@ loop_session(struct loop *l, struct ep_result *result, struct ep_err *err)
 	};
 	ret = common_rate(l->config, &l->config->rate, "--rate", info.speed_bps, &s->rate_pps, err);
 	if (ret == 0)
-		ret = common_rate(l->config, &l->config->sweep_rate, "--sweep-rate", info.speed_bps,
-			&s->sweep_rate_pps, err);
+		ret = common_sweep_rate(l->config, info.speed_bps, &s->sweep_rate_pps, err);
 	if (ret < 0)
 		return ret;
 	ret = session_init(s);
 	if (ret == 0 && ep_xport_random(s->session_key, sizeof(s->session_key)) < 0)
 		ret = ep_err_set(err, -EIO, "the system gave no random numbers");
-	if (ret == 0) {
-		status = session_run(s);
-		if (status == SESSION_FAILED) {
-			*err = s->err;
-			ret = err->code;
-		}
-	}
+	if (ret == 0)
+		*status = session_run(s);
 	session_fini(s);
 	return ret;
 }
@@ -251,6 +245,7 @@ static int
 loop_measure(struct loop *l, struct ep_err *err)
 {
 	struct ep_result *result;
+	enum session_status status = SESSION_OK;
 	int ret = common_result(l->config, &result), code = EXIT_ENVIRONMENT;
 
 	if (ret < 0) {
@@ -261,11 +256,16 @@ loop_measure(struct loop *l, struct ep_err *err)
 	if (l->config->has_impair)
 		ret = ep_result_add_impair(result);
 	if (ret == 0)
-		ret = loop_session(l, result, err);
+		ret = loop_session(l, result, &status, err);
 	if (ret == 0) {
+		if (status == SESSION_FAILED)
+			ep_result_reason(
+				result, "the run did not reach its end: %s", l->session.err.text);
 		loop_impair(l, result);
 		ep_result_host_text(result, "tag", ep_engine_tag_name(l->engine));
 		code = common_finish(l->config, result, &l->clock);
+		if (status == SESSION_FAILED)
+			code = common_fail(l->config, &l->session.err, EXIT_ENVIRONMENT);
 	} else {
 		code = common_fail(l->config, err, ret == -EINVAL ? EXIT_USAGE : EXIT_ENVIRONMENT);
 	}
@@ -285,7 +285,8 @@ cmd_loop(struct config *config)
 		return common_fail(config, &err, EXIT_USAGE);
 	host_catch_signals();
 	host_plan(config, 2, &l.plan);
-	if (host_eal(config, &l.plan, common_memory_mib(config, &l.plan), &err) < 0)
+	if (host_eal(config, &l.plan, common_memory_mib(config, &l.plan, common_frame_max(config)),
+		    &err) < 0)
 		return common_fail(config, &err, EXIT_ENVIRONMENT);
 	l.eal_started = true;
 	ep_engine_clock_calibrate(&l.clock);

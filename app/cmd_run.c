@@ -15,6 +15,9 @@
 #define NEIGHBOUR_MS 2000
 #define ANSWER_NS (10 * EP_NS_PER_S)
 
+/* Longest text of ports that fits the greeting. */
+#define PORTS_TEXT_MAX (sizeof((struct ep_ctrl_hello){0}.ports) - 1)
+
 /** The initiator. */
 struct initiator {
 	const struct config *config;
@@ -53,6 +56,10 @@ run_check(struct config *c, struct ep_err *err)
 		return ep_err_set(err, -EINVAL,
 			"--tcp none: then --control-port must name the port of the control "
 			"connection");
+	if (strlen(c->ports_text) > PORTS_TEXT_MAX)
+		return ep_err_set(err, -EINVAL,
+			"--ports: the list has %zu characters, the responder takes at most %zu",
+			strlen(c->ports_text), PORTS_TEXT_MAX);
 	return output_check(c, err);
 }
 
@@ -98,13 +105,7 @@ run_device(struct initiator *r, struct ep_err *err)
 		return ret;
 	ep_dev_info(r->dev, &r->info);
 	ret = common_rate(c, &c->rate, "--rate", r->info.speed_bps, &r->rate_pps, err);
-	if (ret == 0)
-		ret = common_rate(c, &c->sweep_rate, "--sweep-rate", r->info.speed_bps,
-			&r->sweep_rate_pps, err);
-	return ret == 0 && r->sweep_rate_pps == 0
-		? ep_err_set(
-			  err, -EINVAL, "--sweep-rate max: a sweep is slow on purpose, give a rate")
-		: ret;
+	return ret < 0 ? ret : common_sweep_rate(c, r->info.speed_bps, &r->sweep_rate_pps, err);
 }
 
 /* Try one port. Returns 0 with an open connection, or -errno with its sentence. */
@@ -179,10 +180,7 @@ run_hello(struct initiator *r, struct ep_err *err)
 	if (ep_ctrl_create(EP_CTRL_INITIATOR, host_now_ns(), &r->link.ctrl) < 0)
 		return ep_err_set(err, -ENOMEM, "no memory for the control connection");
 	snprintf(hello.tool, sizeof(hello.tool), "everyport %s", EVERYPORT_VERSION);
-	if ((size_t)snprintf(hello.ports, sizeof(hello.ports), "%s", c->ports_text) >=
-		sizeof(hello.ports))
-		return ep_err_set(err, -EINVAL, "--ports: the list is longer than %zu characters",
-			sizeof(hello.ports) - 1);
+	snprintf(hello.ports, sizeof(hello.ports), "%s", c->ports_text);
 	ep_ctrl_port_count(r->link.ctrl, c->range->port_count);
 	if (ep_ctrl_hello(r->link.ctrl, &hello) < 0)
 		return ep_err_set(err, -EINVAL, "the greeting cannot be made of these options");
@@ -351,6 +349,8 @@ run_connected(struct initiator *r, struct ep_err *err)
 		return common_fail(r->config, err, EXIT_ENVIRONMENT);
 	if (ret == 0)
 		ret = run_welcome(r, err);
+	if (ret < 0 && host_interrupted())
+		ep_err_set(err, -EINTR, "interrupted before anything was measured");
 	if (ret < 0)
 		return common_fail(
 			r->config, err, host_interrupted() ? EXIT_INTERRUPTED : EXIT_PEER);
@@ -371,11 +371,12 @@ run_prepare(struct initiator *r, struct config *config, struct ep_err *err)
 	if (ep_xport_key_read(config->key_file, r->key, err) < 0)
 		return EXIT_USAGE;
 	if (host_resolve(config->peer, &r->peer, err) < 0)
-		return EXIT_PEER;
+		return err->code == -EINVAL ? EXIT_USAGE : EXIT_PEER;
 	if (common_sizes_check(config, r->peer.family, err) < 0)
 		return EXIT_USAGE;
 	host_plan(config, 1, &r->plan);
-	if (host_eal(config, &r->plan, common_memory_mib(config, &r->plan), err) < 0)
+	if (host_eal(config, &r->plan,
+		    common_memory_mib(config, &r->plan, common_frame_max(config)), err) < 0)
 		return EXIT_ENVIRONMENT;
 	r->eal_started = true;
 	ep_engine_clock_calibrate(&r->clock);

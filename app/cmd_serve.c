@@ -7,6 +7,20 @@
 #include <string.h>
 #include <unistd.h>
 
+/* AF_XDP keeps a frame and all around it in one page of memory. */
+#define XDP_FRAME_MAX 3072
+
+static uint32_t
+listen_count(const struct config *c)
+{
+	uint32_t count = c->tcp_count + (c->control_port != 0);
+
+	for (uint32_t i = 0; i < c->tcp_count; i++)
+		if (c->tcp[i] == c->control_port)
+			count--;
+	return count;
+}
+
 static int
 serve_check(const struct config *c, struct ep_err *err)
 {
@@ -21,35 +35,55 @@ serve_check(const struct config *c, struct ep_err *err)
 		return ep_err_set(err, -EINVAL,
 			"--tcp none: then --control-port must name the port of the control "
 			"connection");
+	if (listen_count(c) > EP_CTRL_LISTEN_MAX)
+		return ep_err_set(err, -ERANGE,
+			"--tcp and --control-port name %u ports, at most %u can be listened on",
+			listen_count(c), EP_CTRL_LISTEN_MAX);
 	return 0;
 }
 
+/* The largest frame that may be asked for: any that the interface carries, and that AF_XDP has room for. */
+static uint16_t
+serve_frame_max(const struct ep_dev_spec *spec, uint32_t mtu_bytes)
+{
+	const uint16_t bytes = responder_frame_max(mtu_bytes);
+
+	return spec->kind == EP_DEV_AF_XDP && bytes > XDP_FRAME_MAX ? XDP_FRAME_MAX : bytes;
+}
+
+/* What --dev means, and the frames that it carries. */
 static int
-serve_device(struct responder *r, struct ep_err *err)
+serve_spec(struct responder *r, struct ep_dev_spec *spec, struct ep_err *err)
 {
 	const struct config *c = r->config;
-	struct ep_dev_spec spec;
-	struct ep_dev_cfg cfg;
 	struct ep_netlink_link link;
-	int ret = ep_dev_spec_parse(c->dev[0], &spec, err);
+	int ret = ep_dev_spec_parse(c->dev[0], spec, err);
 
 	if (ret < 0)
 		return ret;
-	if (spec.kind == EP_DEV_VDEV)
+	if (spec->kind == EP_DEV_VDEV)
 		return ep_err_set(err, -ENOTSUP,
 			"--dev %s: run and serve need a kernel interface in this version (eth1 or "
 			"af_packet:eth1)",
 			c->dev[0]);
-	ret = ep_netlink_link(spec.ifname, &link, err);
-	if (ret < 0)
-		return ret;
-	cfg = common_dev_cfg(c, &spec, 0);
+	ret = ep_netlink_link(spec->ifname, &link, err);
+	if (ret == 0)
+		r->frame_bytes_max = serve_frame_max(spec, link.mtu_bytes);
+	return ret;
+}
+
+static int
+serve_device(struct responder *r, const struct ep_dev_spec *spec, struct ep_err *err)
+{
+	const struct config *c = r->config;
+	struct ep_dev_cfg cfg = common_dev_cfg(c, spec, 0);
+	int ret;
+
+	cfg.mtu_frame_bytes = r->frame_bytes_max;
 	ret = ep_dev_open(&cfg, &r->dev, err);
 	if (ret < 0)
 		return ret;
 	ep_dev_info(r->dev, &r->info);
-	/* Any frame that the interface carries may be asked for. */
-	r->frame_bytes_max = responder_frame_max(link.mtu_bytes);
 	return common_rate(c, &c->rate, "--rate", r->info.speed_bps, &r->limit_pps, err);
 }
 
@@ -58,17 +92,20 @@ static int
 serve_prepare(struct responder *r, struct ep_err *err)
 {
 	const struct config *c = r->config;
+	struct ep_dev_spec spec;
 
 	if (serve_check(c, err) < 0)
 		return EXIT_USAGE;
 	if (ep_xport_key_read(c->key_file, r->key, err) < 0)
 		return EXIT_USAGE;
+	if (serve_spec(r, &spec, err) < 0)
+		return EXIT_ENVIRONMENT;
 	host_plan(c, 1, &r->plan);
-	if (host_eal(c, &r->plan, common_memory_mib(c, &r->plan), err) < 0)
+	if (host_eal(c, &r->plan, common_memory_mib(c, &r->plan, r->frame_bytes_max), err) < 0)
 		return EXIT_ENVIRONMENT;
 	r->eal_started = true;
 	ep_engine_clock_calibrate(&r->clock);
-	if (serve_device(r, err) < 0)
+	if (serve_device(r, &spec, err) < 0)
 		return EXIT_ENVIRONMENT;
 	if (ep_xport_create(r->key, &r->xport, err) < 0)
 		return EXIT_ENVIRONMENT;

@@ -71,6 +71,27 @@ common_rate(const struct config *config, const struct ep_rate *rate, const char 
 	return 0;
 }
 
+int
+common_sweep_rate(const struct config *config, uint64_t speed_bps, double *pps, struct ep_err *err)
+{
+	const double probes = (double)config->range->port_count * (double)config->sources *
+		(double)config->sweeps;
+	const int ret =
+		common_rate(config, &config->sweep_rate, "--sweep-rate", speed_bps, pps, err);
+
+	if (ret < 0)
+		return ret;
+	if (*pps == 0)
+		return ep_err_set(
+			err, -EINVAL, "--sweep-rate max: a sweep is slow on purpose, give a rate");
+	if (probes / *pps > (double)(EP_CTRL_DURATION_MAX_NS / EP_NS_PER_S))
+		return ep_err_set(err, -EINVAL,
+			"--sweep-rate: %.3g probes at %.3g packets a second take more than the 366 "
+			"days allowed",
+			probes, *pps);
+	return 0;
+}
+
 uint16_t
 common_frame_max(const struct config *config)
 {
@@ -126,11 +147,17 @@ queue_pairs_count(const struct config *config, const struct host_plan *plan)
 }
 
 uint32_t
-common_memory_mib(const struct config *config, const struct host_plan *plan)
+common_memory_mib(
+	const struct config *config, const struct host_plan *plan, uint16_t frame_bytes_max)
 {
-	/* A queue pair has about four rings' worth of 2.4 KiB buffers (ep_dev.h). */
-	const uint64_t pair_bytes = config->ring_descs * 4 * 2432 + (UINT64_C(8) << 20);
+	/* Room for a frame is a power of two at most, and each buffer has up to 384 B around it. */
+	uint64_t buf_bytes = 2048;
+	uint64_t pair_bytes;
 
+	while (buf_bytes < frame_bytes_max + UINT64_C(256))
+		buf_bytes *= 2;
+	/* A queue pair has four rings' worth of buffers and some thousands, the most with AF_XDP (ep_dev.h). */
+	pair_bytes = (config->ring_descs * 4 + 5120) * (buf_bytes + 384) + (UINT64_C(2) << 20);
 	return 64 + (uint32_t)(queue_pairs_count(config, plan) * pair_bytes >> 20);
 }
 

@@ -28,6 +28,10 @@ int common_space(const struct config *config, struct ep_sched *space, struct ep_
 int common_rate(const struct config *config, const struct ep_rate *rate, const char *option,
 	uint64_t speed_bps, double *pps, struct ep_err *err);
 
+/** The rate of the sweep, as common_rate(); -EINVAL also for max, and where the sweep would take more than a trial may. */
+int common_sweep_rate(
+	const struct config *config, uint64_t speed_bps, double *pps, struct ep_err *err);
+
 /** Largest frame of the run [B]. */
 uint16_t common_frame_max(const struct config *config);
 
@@ -38,8 +42,9 @@ int common_sizes_check(const struct config *config, enum ep_wire_family family, 
 struct ep_dev_cfg common_dev_cfg(
 	const struct config *config, const struct ep_dev_spec *spec, uint16_t queue_pairs);
 
-/** Memory for the packet buffers of the command's devices [MiB]. */
-uint32_t common_memory_mib(const struct config *config, const struct host_plan *plan);
+/** Memory for the packet buffers of the command's devices, each for a frame of @p frame_bytes_max [MiB]. */
+uint32_t common_memory_mib(
+	const struct config *config, const struct host_plan *plan, uint16_t frame_bytes_max);
 
 /** A result with its identity filled in. @return 0 or -ENOMEM. */
 int common_result(const struct config *config, struct ep_result **out);

@@ -28,10 +28,14 @@ on_signal(int signal_number)
 void
 host_catch_signals(void)
 {
-	const struct sigaction action = {.sa_handler = on_signal};
+	const struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+	struct sigaction hangup;
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	/* A terminal that goes away must not leave the filter behind; nohup means what it says. */
+	if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &action, NULL);
 }
 
 bool
@@ -174,8 +178,15 @@ host_facts(struct ep_result *result, const struct host_plan *plan,
 	ep_result_host_number(result, "clock_error_ppm", clock->error_ppm);
 }
 
-int
-host_resolve(const char *name, struct ep_wire_ip *ip, struct ep_err *err)
+static bool
+is_link_local(const struct ep_wire_ip *ip)
+{
+	return ip->family == EP_WIRE_IPV6 && ip->bytes_be[0] == 0xfe &&
+		(ip->bytes_be[1] & 0xc0) == 0x80;
+}
+
+static int
+resolve(const char *name, struct ep_wire_ip *ip, struct ep_err *err)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
 	struct addrinfo *list;
@@ -198,4 +209,17 @@ host_resolve(const char *name, struct ep_wire_ip *ip, struct ep_err *err)
 	}
 	freeaddrinfo(list);
 	return 0;
+}
+
+int
+host_resolve(const char *name, struct ep_wire_ip *ip, struct ep_err *err)
+{
+	const int ret = resolve(name, ip, err);
+
+	if (ret == 0 && is_link_local(ip))
+		return ep_err_set(err, -EINVAL,
+			"--peer %s: is a link-local address, which means nothing without its link; "
+			"give a global or unique local one",
+			name);
+	return ret;
 }

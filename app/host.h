@@ -43,9 +43,9 @@ void host_utc(char *buf, size_t len);
 void host_facts(struct ep_result *result, const struct host_plan *plan,
 	const struct ep_engine_clock *clock, struct ep_dev *const *dev, uint32_t dev_count);
 
-/** Catch SIGINT and SIGTERM: from now on host_interrupted() tells. A second signal ends the program at once. */
+/** Catch SIGINT, SIGTERM and SIGHUP: from now on host_interrupted() tells. A second signal ends the program at once. */
 void host_catch_signals(void);
 bool host_interrupted(void);
 
-/** Run the command with a share of address resolution: name or address -> IP. @return 0 or -errno with a sentence. */
+/** Name or address -> IP, the first where there are several. @return 0, -ENOENT, or -EINVAL (a link-local address), with a sentence. */
 int host_resolve(const char *name, struct ep_wire_ip *ip, struct ep_err *err);

@@ -5,12 +5,15 @@
 #include <errno.h>
 #include <poll.h>
 
+/* Reads at once: a peer that never stops sending must not keep the caller from its other work. */
+#define READS_MAX 64
+
 static int
 link_read(struct link *link, uint64_t now_ns)
 {
 	uint8_t buf[16384];
 
-	while (true) {
+	for (int i = 0; i < READS_MAX; i++) {
 		const int64_t n = ep_xport_read(link->conn, buf, sizeof(buf));
 
 		if (n == -EAGAIN)
@@ -18,6 +21,7 @@ link_read(struct link *link, uint64_t now_ns)
 		if (n < 0 || ep_ctrl_input(link->ctrl, buf, (size_t)n, now_ns) < 0)
 			return -EPIPE;
 	}
+	return 0;
 }
 
 static int

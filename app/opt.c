@@ -134,6 +134,15 @@ set_max_loss(struct config *c, const char *text, struct ep_err *err)
 	return ep_ratio_parse(text, "--max-loss", &c->max_loss_ratio, err);
 }
 
+static bool
+cores_has(const struct config *c, unsigned long core)
+{
+	for (uint32_t i = 0; i < c->core_count; i++)
+		if (c->cores[i] == core)
+			return true;
+	return false;
+}
+
 /* "1,2" or "2-5": CPUs, at most CONFIG_CORES_MAX. */
 static int
 set_cores(struct config *c, const char *text, struct ep_err *err)
@@ -152,8 +161,14 @@ set_cores(struct config *c, const char *text, struct ep_err *err)
 		if (end == p || last < first || last > UINT16_MAX ||
 			c->core_count + (last - first) >= CONFIG_CORES_MAX)
 			break;
-		for (unsigned long core = first; core <= last; core++)
+		for (unsigned long core = first; core <= last; core++) {
+			if (cores_has(c, core))
+				return ep_err_set(err, -EINVAL,
+					"--cores %s: names CPU %lu twice, each worker needs one "
+					"for itself",
+					text, core);
 			c->cores[c->core_count++] = (uint16_t)core;
+		}
 		if (*end == '\0')
 			return 0;
 		if (*end != ',')

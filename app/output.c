@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static bool
@@ -15,19 +17,26 @@ is_stdout(const char *path)
 	return path != NULL && strcmp(path, "-") == 0;
 }
 
-/* Opening for append creates the file and leaves an older result alone until there is a new one. */
+/* Opening for append leaves an older result alone until there is a new one; a file that only the check made goes again, so that
+ * a run that never began leaves no empty result. A pipe is not opened: its reader would see it end. */
 static int
 path_check(const char *path, const char *option, struct ep_err *err)
 {
+	const bool existed = path != NULL && access(path, F_OK) == 0;
+	struct stat st;
 	int fd;
 
 	if (path == NULL || is_stdout(path))
+		return 0;
+	if (existed && stat(path, &st) == 0 && S_ISFIFO(st.st_mode))
 		return 0;
 	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return ep_err_set(
 			err, -errno, "%s %s: cannot be written: %s", option, path, strerror(errno));
 	close(fd);
+	if (!existed)
+		unlink(path);
 	return 0;
 }
 
@@ -123,6 +132,43 @@ config_tcp(struct ep_result *result, const struct config *c)
 	ep_result_config_text(result, "tcp", text);
 }
 
+static void
+config_cores(struct ep_result *result, const struct config *c)
+{
+	char text[256];
+	size_t used = 0;
+
+	snprintf(text, sizeof(text), "planned");
+	for (uint32_t i = 0; i < c->core_count && used < sizeof(text); i++)
+		used += (size_t)snprintf(
+			text + used, sizeof(text) - used, "%s%u", i > 0 ? "," : "", c->cores[i]);
+	ep_result_config_text(result, "cores", text);
+}
+
+/* A double holds whole numbers up to 2^53; a larger seed is kept exact as text. */
+static void
+config_seed(struct ep_result *result, uint64_t seed)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%" PRIu64, seed);
+	if (seed <= UINT64_C(1) << 53)
+		ep_result_config_number(result, "seed", (double)seed);
+	else
+		ep_result_config_text(result, "seed", text);
+}
+
+static void
+config_peer(struct ep_result *result, const struct config *c)
+{
+	ep_result_config_text(result, "peer", c->peer);
+	config_tcp(result, c);
+	if (c->control_port != 0)
+		ep_result_config_number(result, "control_port", (double)c->control_port);
+	else
+		ep_result_config_text(result, "control_port", "of tcp");
+}
+
 void
 output_config(struct ep_result *result, const struct config *c)
 {
@@ -132,10 +178,8 @@ output_config(struct ep_result *result, const struct config *c)
 		snprintf(text, sizeof(text), i == 0 ? "dev" : "dev_%u", i + 1);
 		ep_result_config_text(result, text, c->dev[i]);
 	}
-	if (c->peer != NULL) {
-		ep_result_config_text(result, "peer", c->peer);
-		config_tcp(result, c);
-	}
+	if (c->peer != NULL)
+		config_peer(result, c);
 	ep_result_config_text(result, "ports", c->ports_text);
 	rate_text(text, sizeof(text), &c->rate);
 	ep_result_config_text(result, "rate", text);
@@ -150,8 +194,11 @@ output_config(struct ep_result *result, const struct config *c)
 	ep_result_config_number(result, "max_loss", c->max_loss_ratio);
 	ep_result_config_number(result, "burst", (double)c->burst_pkts);
 	ep_result_config_number(result, "ring", (double)c->ring_descs);
-	ep_result_config_number(result, "seed", (double)c->seed);
+	config_seed(result, c->seed);
+	config_cores(result, c);
 	ep_result_config_text(result, "checksum", c->offload_checksum ? "offload" : "software");
+	ep_result_config_text(result, "verify_payload", c->verify_filler ? "yes" : "no");
+	ep_result_config_text(result, "eal", c->eal_args != NULL ? c->eal_args : "");
 	if (c->has_impair)
 		ep_result_config_text(result, "impair", c->impair_text);
 }

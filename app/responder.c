@@ -19,6 +19,12 @@
 #define SESSION_TICK_MS 10
 /* How often waiting connections are looked at, for their time-outs. */
 #define CONN_TICK_MS 200
+/* Without any, this often: a signal just before poll() would otherwise wait for the next connection. */
+#define IDLE_TICK_MS 1000
+/* A peer that does not read what is left for it is given up after this. */
+#define CLOSING_NS (2 * EP_NS_PER_S)
+/* Output that waits for a peer that reads too slowly, or not at all [B]: two reports of the largest size. */
+#define OUTPUT_MAX_BYTES ((size_t)2 * EP_CTRL_FRAME_MAX)
 
 uint16_t
 responder_frame_max(uint32_t mtu_bytes)
@@ -109,8 +115,14 @@ conn_noise(struct responder *r, const struct responder_conn *c, uint64_t now_ns)
 	r->noise_logged_ns = now_ns;
 }
 
-/* A slot for a new connection: a free one, else the oldest that has not authenticated, so that idle connections cannot lock
- * the right initiator out. */
+static bool
+conn_goes_before(const struct responder_conn *a, const struct responder_conn *b)
+{
+	return a->open != b->open ? !a->open : a->since_ns < b->since_ns;
+}
+
+/* A slot for a new connection: a free one, else the oldest, first of those that have not authenticated and then of those that
+ * have no session, so that idle connections cannot lock the right initiator out. */
 static struct responder_conn *
 conn_slot(struct responder *r)
 {
@@ -121,11 +133,10 @@ conn_slot(struct responder *r)
 
 		if (c->link.conn == NULL)
 			return c;
-		if (!c->open && (oldest == NULL || c->since_ns < oldest->since_ns))
+		if (c != r->session.conn && (oldest == NULL || conn_goes_before(c, oldest)))
 			oldest = c;
 	}
-	if (oldest != NULL)
-		conn_free(r, oldest);
+	conn_free(r, oldest);
 	return oldest;
 }
 
@@ -139,21 +150,35 @@ conn_accept(struct responder *r, int listen_fd, uint64_t now_ns)
 		if (fd < 0)
 			return;
 		c = conn_slot(r);
-		if (c == NULL) {
-			close(fd);
-			continue;
-		}
 		if (ep_xport_accept(r->xport, fd, now_ns, HANDSHAKE_NS, &c->link.conn, NULL) < 0)
 			c->link.conn = NULL;
 		c->since_ns = now_ns;
 	}
 }
 
+/* Whether a connection is at its end: broken, or all said, or its peer does not read. A session ends as soon as its connection is
+ * closing. */
+static bool
+conn_over(struct responder *r, struct responder_conn *c, int ret, uint64_t now_ns)
+{
+	const uint8_t *bytes;
+	const size_t waiting_bytes = ep_ctrl_output(c->link.ctrl, &bytes);
+
+	if (ret < 0 || waiting_bytes > OUTPUT_MAX_BYTES)
+		return true;
+	if (!c->closing)
+		return false;
+	if (r->session.conn == c)
+		responder_session_end(r);
+	if (c->closing_ns == 0)
+		c->closing_ns = now_ns;
+	return waiting_bytes == 0 || now_ns - c->closing_ns >= CLOSING_NS;
+}
+
 /* Move one connection on; frees it when it is over. */
 static void
 conn_run(struct responder *r, struct responder_conn *c, uint64_t now_ns)
 {
-	const uint8_t *bytes;
 	int ret;
 
 	if (!c->open) {
@@ -175,9 +200,9 @@ conn_run(struct responder *r, struct responder_conn *c, uint64_t now_ns)
 	}
 	ret = link_pump(&c->link, now_ns);
 	responder_session_events(r, c, now_ns);
-	if (c->link.conn != NULL && ret == 0)
+	if (ret == 0)
 		ret = link_pump(&c->link, now_ns);
-	if (ret < 0 || (c->closing && ep_ctrl_output(c->link.ctrl, &bytes) == 0))
+	if (conn_over(r, c, ret, now_ns))
 		conn_free(r, c);
 }
 
@@ -188,7 +213,7 @@ serve_wait(const struct responder *r)
 	struct pollfd p[EP_CTRL_LISTEN_MAX + RESPONDER_CONNS_MAX];
 	const uint8_t *bytes;
 	nfds_t n = 0;
-	int wait_ms = -1;
+	int wait_ms = IDLE_TICK_MS;
 
 	for (uint32_t i = 0; i < r->listen_count; i++)
 		if (r->listen_fd[i] >= 0)
@@ -224,7 +249,7 @@ responder_serve(struct responder *r)
 				conn_accept(r, r->listen_fd[i], now_ns);
 		for (uint32_t i = 0; i < RESPONDER_CONNS_MAX; i++)
 			if (r->conn[i].link.conn != NULL)
-				conn_run(r, &r->conn[i], now_ns);
+				conn_run(r, &r->conn[i], host_now_ns());
 		if (r->session.conn != NULL)
 			responder_session_tick(r, host_now_ns());
 	}

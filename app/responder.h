@@ -21,8 +21,9 @@
 struct responder_conn {
 	struct link link;
 	uint64_t since_ns;
-	bool open;    /**< The handshake is done. */
-	bool closing; /**< Close once the output is sent. */
+	bool open;           /**< The handshake is done. */
+	bool closing;        /**< Close once the output is sent; nothing more is heard. */
+	uint64_t closing_ns; /**< Since when; 0: not yet noted. */
 };
 
 /** A session with its initiator. */
@@ -33,8 +34,9 @@ struct responder_session {
 	struct ep_engine *engine;
 	struct account account;
 	struct ep_ctrl_prepare prepare;
-	bool prepared; /**< Workers run. */
-	bool started;  /**< The trial's stream was started: beats are due. */
+	bool prepared;     /**< Workers run. */
+	bool started;      /**< The trial's stream was started: beats are due. */
+	uint64_t start_ns; /**< When that was. */
 	bool draining;
 	uint64_t drain_end_ns;
 	uint64_t next_beat_ns;

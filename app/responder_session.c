@@ -10,6 +10,10 @@
 #define NEIGHBOUR_MS 1000
 /* Memory for flows of a stranger is bounded by the limit on source ports; this bounds it whatever that is. */
 #define FLOWS_MAX (UINT64_C(1) << 27)
+/* Between what an initiator announced and what is too much: probes that some queue held back and then let go, and the difference
+ * of two clocks. */
+#define LIMIT_SLACK_NS EP_NS_PER_S
+#define LIMIT_SLACK 1.01
 
 static uint64_t
 flows_limit(const struct config *c)
@@ -284,6 +288,7 @@ on_start(struct responder *r, struct responder_conn *c, uint64_t now_ns)
 	ep_engine_start(r->session.engine, 0);
 	said(r, c, ep_ctrl_started(c->link.ctrl, now_ns));
 	r->session.started = true;
+	r->session.start_ns = now_ns;
 	r->session.next_beat_ns = now_ns;
 }
 
@@ -366,12 +371,31 @@ responder_session_events(struct responder *r, struct responder_conn *c, uint64_t
 {
 	struct ep_ctrl_event ev;
 
-	while (c->link.ctrl != NULL) {
+	while (!c->closing) {
 		ep_ctrl_next(c->link.ctrl, now_ns, &ev);
 		if (ev.kind == EP_CTRL_EV_NONE)
 			return;
 		session_event(r, c, &ev, now_ns);
 	}
+}
+
+/*
+ * Never more packets than agreed (design section 5). The own stream keeps to its schedule; echoes are as many as the initiator
+ * sends probes, so they are held against what it said it would send. Returns whether there were more.
+ */
+static bool
+sent_too_much(const struct responder_session *s, uint64_t sent, uint64_t elapsed_ns)
+{
+	const struct ep_ctrl_prepare *p = &s->prepare;
+	const double flows = (double)s->range->port_count * s->hello.source_count;
+	const uint64_t sending_ns =
+		p->sweep || elapsed_ns < p->duration_ns ? elapsed_ns : p->duration_ns;
+	const double allowed =
+		p->rate_pps * ((double)(sending_ns + LIMIT_SLACK_NS) / 1e9) * LIMIT_SLACK;
+
+	if (p->sweep && (double)sent > flows * s->hello.sweeps)
+		return true;
+	return p->rate_pps > 0 && (double)sent > allowed;
 }
 
 void
@@ -386,6 +410,13 @@ responder_session_tick(struct responder *r, uint64_t now_ns)
 	if (!s->started || now_ns < s->next_beat_ns)
 		return;
 	ep_engine_count(s->engine, 0, &count);
+	if (sent_too_much(s, count.accepted, host_now_ns() - s->start_ns)) {
+		common_say(r->config,
+			"session broken off: the initiator sent more probes than it announced");
+		s->conn->closing = true;
+		responder_session_end(r);
+		return;
+	}
 	beat = (struct ep_ctrl_beat){
 		.trial = s->prepare.trial,
 		.sent = count.accepted,

@@ -68,7 +68,15 @@ progress_count(const struct session *s, struct ep_result_interval *now)
 	now->received[EP_RESULT_UP] = other.first;
 }
 
-/* Close the interval that runs since `last`. Counters of the far side may be up to a beat old: an interval never goes back. */
+/* Counters of the far side are up to a beat old, and what it says need not be true: an interval never goes back. */
+static uint64_t
+growth(uint64_t now, uint64_t last)
+{
+	return now > last ? now - last : 0;
+}
+
+/* Close the interval that runs since `last`. Best when a beat has just come: what the far side counted is then as new as what
+ * was counted here, and their difference is loss. */
 static void
 interval_close(struct session *s, uint64_t now_ns)
 {
@@ -82,13 +90,23 @@ interval_close(struct session *s, uint64_t now_ns)
 		.duration_ns = at_ns - s->last.start_ns,
 	};
 	for (int d = 0; d < EP_RESULT_DIRS; d++) {
-		row.sent[d] = now.sent[d] - s->last.sent[d];
-		row.received[d] = now.received[d] - s->last.received[d];
+		row.sent[d] = growth(now.sent[d], s->last.sent[d]);
+		row.received[d] = growth(now.received[d], s->last.received[d]);
 	}
 	ep_result_add_interval(s->result, &row);
 	progress_show(s, &row, at_ns);
 	s->last = now;
 	s->last.start_ns = at_ns;
+}
+
+static void
+interval_tick(struct session *s, uint64_t now_ns)
+{
+	if (s->next_interval_ns == 0 || now_ns < s->next_interval_ns ||
+		(s->link != NULL && !s->peer_beat_new))
+		return;
+	interval_close(s, now_ns);
+	s->next_interval_ns = s->interval_last ? 0 : s->next_interval_ns + EP_NS_PER_S;
 }
 
 static enum session_status
@@ -113,6 +131,7 @@ session_event(struct session *s, uint64_t now_ns, bool *more)
 		return SESSION_OK;
 	case EP_CTRL_EV_BEAT:
 		s->peer_beat = ev.beat;
+		s->peer_beat_new = true;
 		return SESSION_OK;
 	case EP_CTRL_EV_FAILED:
 		return peer_lost(s, ev.err.text);
@@ -176,6 +195,7 @@ session_tick(struct session *s)
 	enum session_status status = SESSION_OK;
 	uint64_t now_ns;
 
+	s->peer_beat_new = false;
 	if (s->link != NULL)
 		status = session_link(s, TICK_MS);
 	else
@@ -183,10 +203,7 @@ session_tick(struct session *s)
 	now_ns = host_now_ns();
 	session_beat(s, now_ns);
 	tcp_tick(s, now_ns);
-	if (s->next_interval_ns != 0 && now_ns >= s->next_interval_ns) {
-		interval_close(s, now_ns);
-		s->next_interval_ns += EP_NS_PER_S;
-	}
+	interval_tick(s, now_ns);
 	if (status == SESSION_OK && host_interrupted())
 		status = SESSION_INTERRUPTED;
 	return status;
@@ -294,6 +311,7 @@ trial_start(struct session *s)
 	s->trial_start_ns = host_now_ns();
 	s->last = (struct ep_result_interval){0};
 	s->next_interval_ns = s->trial_start_ns + EP_NS_PER_S;
+	s->interval_last = false;
 	s->next_beat_ns = s->trial_start_ns;
 	for (uint32_t side = 0; side < s->side_count; side++)
 		ep_engine_start(s->engine, side);
@@ -323,8 +341,8 @@ trial_wait(struct session *s, uint64_t ns)
 static void
 trial_drain_begin(struct session *s)
 {
-	interval_close(s, host_now_ns());
-	s->next_interval_ns = 0;
+	s->next_interval_ns = host_now_ns();
+	s->interval_last = true;
 	ep_engine_drain(s->engine);
 	if (s->link != NULL)
 		ep_ctrl_drain(s->link->ctrl);
@@ -471,6 +489,9 @@ trial(struct session *s, bool sweep)
 	if (ep_engine_prepare(s->engine, &plan, &s->err) < 0)
 		return SESSION_FAILED;
 	status = trial_run(s);
+	/* Still open where the peer was lost. */
+	if (s->next_interval_ns != 0)
+		interval_close(s, host_now_ns());
 	s->next_interval_ns = 0;
 	status = trial_collect(s, status, &responder_known);
 	trial_account(s, &plan, responder_known);
@@ -528,8 +549,11 @@ session_run(struct session *s)
 	}
 	if (status == SESSION_OK)
 		status = tcp_round(s, "after");
-	if (s->link != NULL && (status == SESSION_OK || status == SESSION_INTERRUPTED))
+	if (s->link != NULL && (status == SESSION_OK || status == SESSION_INTERRUPTED)) {
 		ep_ctrl_bye(s->link->ctrl);
+		/* At once: the responder is free for others while the result is written. */
+		link_pump(s->link, host_now_ns());
+	}
 	progress_end(s);
 	latency_finish(s);
 	s->result->aborted = status != SESSION_OK;

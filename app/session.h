@@ -51,10 +51,12 @@ struct session {
 	uint32_t block_count;
 	uint32_t block_ports;
 	struct ep_ctrl_beat peer_beat;
+	bool peer_beat_new;         /**< It came at this look around. */
 	struct ep_ctrl_event event; /**< The last event that was not a beat. */
 	uint64_t trial_start_ns;
 	uint64_t next_beat_ns;
-	uint64_t next_interval_ns;
+	uint64_t next_interval_ns;      /**< 0: none runs. */
+	bool interval_last;             /**< The one that runs is the last of the trial. */
 	struct ep_result_interval last; /**< Cumulative at the start of the interval. */
 	const char *phase;
 	uint64_t phase_ns; /**< Expected length of the phase. */

@@ -64,6 +64,11 @@ loop --duration 1s --ports 50000-50099,443 --size imix --verify-payload
 is "$code" 0 "mixed sizes with the payload checked pass"
 succeeds "... on 101 ports" "$check" "$json" ports=101 clean closes
 
+loop --duration 1s --ports 50000-50009 --size 64,9018 --rate 1kpps --seed 9007199254740993
+is "$code" 0 "jumbo frames pass"
+is "$(value '.config | [.size, .seed, .cores, .verify_payload, .eal]')" '["64,9018","9007199254740993","planned","no",""]' \
+	"... and config{} has the options as used, a large seed exact"
+
 loop --duration 1s --rate max --ports 50000-50999 --ring 64
 like "$code $(value .verdict)" '^(0 "pass"|5 "invalid")$' "a ring of 64 at the highest rate passes or is invalid, never lossy"
 is "$(value '[.ledger[].lost_max] | add')" 0 "... and nothing is called lost"

@@ -18,6 +18,9 @@ fails_with 2 "\-\-max-loss '200%'.*100%" "a goal above 100 %" "$EP_BIN" loop --m
 fails_with 2 "\-\-impair.*explode.*block" "an unknown impairment" "$EP_BIN" loop --impair explode=1
 fails_with 2 "\-\-ring 100.*128" "a ring that is no power of two" "$EP_BIN" loop --ring 100
 fails_with 2 "\-\-cores x" "cores that are no numbers" "$EP_BIN" loop --cores x
+fails_with 2 "\-\-cores 0,1,0.*CPU 0 twice" "a core named twice" "$EP_BIN" loop --cores 0,1,0
+fails_with 2 "\-\-sweep-rate max" "a sweep as fast as possible" "$EP_BIN" loop --sweep-rate max
+fails_with 2 "\-\-sweep-rate.*366 days" "a sweep that takes years" "$EP_BIN" loop --sweep-rate 1pps --sources 45000
 fails_with 2 "\-\-fast.*unknown option" "an unknown option" "$EP_BIN" loop --fast
 fails_with 2 "\-\-peer is no option of everyport loop" "an option of another command" "$EP_BIN" loop --peer 127.0.0.1
 fails_with 2 "\-\-rate needs a value" "an option without its value" "$EP_BIN" loop --rate
@@ -28,11 +31,18 @@ fails_with 2 "unknown command fly" "an unknown command" "$EP_BIN" fly
 fails_with 2 "\-\-dev.*two devices" "loop with one device" "$EP_BIN" loop --dev eth0
 fails_with 2 "\-\-json - and --csv -" "two results on one stdout" "$EP_BIN" loop --json - --csv -
 fails_with 2 "\-\-json /nowhere/x" "a result that cannot be written is known before the run" "$EP_BIN" loop --json /nowhere/x
+fails_with 2 "\-\-rate" "a share of a link without speed" "$EP_BIN" loop --rate 50% --json "$tmp/never.json"
+is "$(ls "$tmp")" "$(printf '%s\n' fails.err fails.out key)" "... and a run that never began leaves no empty result"
 fails_with 2 "\-\-sources.*45000" "more sources than there are" "$EP_BIN" loop --sources 100000
 fails_with 3 "cannot|not allowed|no such|core" "a core that this machine does not have" "$EP_BIN" loop --cores 1000
 
 fails_with 2 "\-\-peer is missing" "run without a peer" "$EP_BIN" run --dev eth0 --key-file "$key"
 fails_with 2 "\-\-key-file is missing" "run without a key" "$EP_BIN" run --peer 127.0.0.1 --dev eth0
+fails_with 2 "link-local" "a peer that means nothing without its link" "$EP_BIN" run --peer fe80::1 --dev eth0 --key-file "$key"
+fails_with 2 "\-\-ports: the list has [0-9]+ characters.*1023" "more ports than the greeting has room for" \
+	"$EP_BIN" run --peer 127.0.0.1 --dev eth0 --key-file "$key" --ports "$(seq -s, 50000 2 50500)"
+fails_with 2 "\-\-tcp and --control-port name 17 ports" "more ports than can be listened on" \
+	"$EP_BIN" serve --dev eth0 --key-file "$key" --tcp 1001-1016 --control-port 999
 fails_with 2 "$tmp/none" "a key file that is not there" "$EP_BIN" serve --dev eth0 --key-file "$tmp/none"
 echo c2hvcnQ= >"$tmp/short" && chmod 600 "$tmp/short"
 fails_with 2 "32" "a key that is too short" "$EP_BIN" serve --dev eth0 --key-file "$tmp/short"
