@@ -152,22 +152,15 @@ static int
 loop_engine(struct loop *l, struct ep_err *err)
 {
 	const struct config *c = l->config;
-	struct ep_engine_cfg cfg = {
-		.side_count = 2,
-		.worker_count = l->plan.worker_count,
-		.range = c->range,
-		.clock = l->clock,
-		.checksum =
-			c->offload_checksum ? EP_WIRE_CHECKSUM_OFFLOAD : EP_WIRE_CHECKSUM_SOFTWARE,
-		.floating = l->plan.floating,
-		.known_addresses = c->dev_count == 0,
-		.verify_filler = c->verify_filler,
-		.path = c->has_impair ? &c->impair : NULL,
-		.wire = l->wire,
-		.seed = c->seed,
-	};
+	struct ep_engine_cfg cfg = common_engine_cfg(c, &l->plan, &l->clock);
 	int ret = common_space(c, &cfg.space, err);
 
+	cfg.side_count = 2;
+	cfg.range = c->range;
+	cfg.known_addresses = c->dev_count == 0;
+	cfg.path = c->has_impair ? &c->impair : NULL;
+	cfg.wire = l->wire;
+	cfg.seed = c->seed;
 	loop_sides(l, &cfg);
 	return ret < 0 ? ret : ep_engine_create(&cfg, &l->engine, err);
 }
@@ -225,7 +218,7 @@ loop_session(
 		.result = result,
 		.dev = {l->dev[0], l->dev[1]},
 		.side_count = 2,
-		.slack_ns = common_slack_ns(&l->plan),
+		.slack_ns = common_slack_ns(l->config, &l->plan),
 	};
 	ret = common_rate(l->config, &l->config->rate, "--rate", info.speed_bps, &s->rate_pps, err);
 	if (ret == 0)

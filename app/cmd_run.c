@@ -45,17 +45,8 @@ run_check(struct config *c, struct ep_err *err)
 	if (c->peer == NULL)
 		return ep_err_set(
 			err, -EINVAL, "--peer is missing: give the responder's name or address");
-	if (c->dev_count != 1)
-		return ep_err_set(err, -EINVAL,
-			"--dev is needed once: the interface that leads to the peer, such as eth0");
-	if (c->key_file == NULL)
-		return ep_err_set(err, -EINVAL,
-			"--key-file is missing: make one with everyport keygen and give it to both "
-			"hosts");
-	if (c->tcp_count == 0 && c->control_port == 0)
-		return ep_err_set(err, -EINVAL,
-			"--tcp none: then --control-port must name the port of the control "
-			"connection");
+	if (common_ends_check(c, err) < 0)
+		return err->code;
 	if (strlen(c->ports_text) > PORTS_TEXT_MAX)
 		return ep_err_set(err, -EINVAL,
 			"--ports: the list has %zu characters, the responder takes at most %zu",
@@ -90,15 +81,10 @@ run_device(struct initiator *r, struct ep_err *err)
 	const struct config *c = r->config;
 	struct ep_dev_spec spec;
 	struct ep_dev_cfg cfg;
-	int ret = ep_dev_spec_parse(c->dev[0], &spec, err);
+	int ret = common_kernel_spec(c, &spec, err);
 
 	if (ret < 0)
 		return ret;
-	if (spec.kind == EP_DEV_VDEV)
-		return ep_err_set(err, -ENOTSUP,
-			"--dev %s: run and serve need a kernel interface in this version (eth1 or "
-			"af_packet:eth1)",
-			c->dev[0]);
 	cfg = common_dev_cfg(c, &spec, 0);
 	ret = ep_dev_open(&cfg, &r->dev, err);
 	if (ret < 0)
@@ -223,23 +209,7 @@ static int
 run_engine(struct initiator *r, struct ep_err *err)
 {
 	const struct config *c = r->config;
-	struct ep_engine_cfg cfg = {
-		.side_count = 1,
-		.worker_count = r->plan.worker_count,
-		.range = c->range,
-		.clock = r->clock,
-		.checksum =
-			c->offload_checksum ? EP_WIRE_CHECKSUM_OFFLOAD : EP_WIRE_CHECKSUM_SOFTWARE,
-		.floating = r->plan.floating,
-		.verify_filler = c->verify_filler,
-		.side[0] =
-			{
-				.role = EP_ENGINE_INITIATOR,
-				.dev = r->dev,
-				.ends = {.src = r->route.source, .dst = r->peer},
-				.worker_count = r->plan.worker_count,
-			},
-	};
+	struct ep_engine_cfg cfg = common_engine_cfg(c, &r->plan, &r->clock);
 	const struct ep_dev_filter filter = {
 		.initiator = true,
 		.range = c->range,
@@ -248,6 +218,11 @@ run_engine(struct initiator *r, struct ep_err *err)
 	};
 	int ret;
 
+	cfg.range = c->range;
+	cfg.side[0].role = EP_ENGINE_INITIATOR;
+	cfg.side[0].dev = r->dev;
+	cfg.side[0].ends.src = r->route.source;
+	cfg.side[0].ends.dst = r->peer;
 	memcpy(cfg.side[0].ends.src_mac, r->info.mac, 6);
 	memcpy(cfg.side[0].ends.dst_mac, r->route.next_hop_mac, 6);
 	ret = common_space(c, &cfg.space, err);
@@ -297,7 +272,7 @@ run_session(struct initiator *r, struct ep_result *result, struct ep_err *err)
 		.peer = r->peer,
 		.rate_pps = r->rate_pps,
 		.sweep_rate_pps = r->sweep_rate_pps,
-		.slack_ns = common_slack_ns(&r->plan),
+		.slack_ns = common_slack_ns(r->config, &r->plan),
 	};
 	memcpy(s->session_key, r->key, sizeof(s->session_key));
 	if (session_init(s) < 0) {

@@ -24,17 +24,8 @@ listen_count(const struct config *c)
 static int
 serve_check(const struct config *c, struct ep_err *err)
 {
-	if (c->dev_count != 1)
-		return ep_err_set(err, -EINVAL,
-			"--dev is needed once: the interface that probes arrive on, such as eth0");
-	if (c->key_file == NULL)
-		return ep_err_set(err, -EINVAL,
-			"--key-file is missing: make one with everyport keygen and give it to both "
-			"hosts");
-	if (c->tcp_count == 0 && c->control_port == 0)
-		return ep_err_set(err, -EINVAL,
-			"--tcp none: then --control-port must name the port of the control "
-			"connection");
+	if (common_ends_check(c, err) < 0)
+		return err->code;
 	if (listen_count(c) > EP_CTRL_LISTEN_MAX)
 		return ep_err_set(err, -ERANGE,
 			"--tcp and --control-port name %u ports, at most %u can be listened on",
@@ -57,15 +48,10 @@ serve_spec(struct responder *r, struct ep_dev_spec *spec, struct ep_err *err)
 {
 	const struct config *c = r->config;
 	struct ep_netlink_link link;
-	int ret = ep_dev_spec_parse(c->dev[0], spec, err);
+	int ret = common_kernel_spec(c, spec, err);
 
 	if (ret < 0)
 		return ret;
-	if (spec->kind == EP_DEV_VDEV)
-		return ep_err_set(err, -ENOTSUP,
-			"--dev %s: run and serve need a kernel interface in this version (eth1 or "
-			"af_packet:eth1)",
-			c->dev[0]);
 	ret = ep_netlink_link(spec->ifname, &link, err);
 	if (ret == 0)
 		r->frame_bytes_max = serve_frame_max(spec, link.mtu_bytes);

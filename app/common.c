@@ -12,6 +12,8 @@
 
 #define SLACK_FLOATING_NS (100 * EP_NS_PER_MS)
 #define SLACK_PINNED_NS (10 * EP_NS_PER_MS)
+/* Nothing lies between the ends of the in-memory pair that catching up could disturb. */
+#define SLACK_MEMORY_NS EP_NS_PER_S
 /* A clock that drifts by more than this during a run makes every rate doubtful [ppm]. */
 #define DRIFT_LIMIT_PPM 100
 
@@ -178,9 +180,58 @@ common_result(const struct config *config, struct ep_result **out)
 	return 0;
 }
 
-uint64_t
-common_slack_ns(const struct host_plan *plan)
+int
+common_ends_check(const struct config *config, struct ep_err *err)
 {
+	if (config->dev_count != 1)
+		return ep_err_set(err, -EINVAL,
+			"--dev is needed once: the interface that leads to the other side, such as "
+			"eth0");
+	if (config->key_file == NULL)
+		return ep_err_set(err, -EINVAL,
+			"--key-file is missing: make one with everyport keygen and give it to both "
+			"hosts");
+	if (config->tcp_count == 0 && config->control_port == 0)
+		return ep_err_set(err, -EINVAL,
+			"--tcp none: then --control-port must name the port of the control "
+			"connection");
+	return 0;
+}
+
+int
+common_kernel_spec(const struct config *config, struct ep_dev_spec *spec, struct ep_err *err)
+{
+	const int ret = ep_dev_spec_parse(config->dev[0], spec, err);
+
+	if (ret == 0 && spec->kind == EP_DEV_VDEV)
+		return ep_err_set(err, -ENOTSUP,
+			"--dev %s: run and serve need a kernel interface in this version (eth1 or "
+			"af_packet:eth1)",
+			config->dev[0]);
+	return ret;
+}
+
+struct ep_engine_cfg
+common_engine_cfg(const struct config *config, const struct host_plan *plan,
+	const struct ep_engine_clock *clock)
+{
+	return (struct ep_engine_cfg){
+		.side_count = 1,
+		.worker_count = plan->worker_count,
+		.clock = *clock,
+		.checksum = config->offload_checksum ? EP_WIRE_CHECKSUM_OFFLOAD
+						     : EP_WIRE_CHECKSUM_SOFTWARE,
+		.floating = plan->floating,
+		.verify_filler = config->verify_filler,
+		.side[0] = {.worker_count = plan->worker_count},
+	};
+}
+
+uint64_t
+common_slack_ns(const struct config *config, const struct host_plan *plan)
+{
+	if (config->dev_count == 0)
+		return SLACK_MEMORY_NS;
 	return plan->floating ? SLACK_FLOATING_NS : SLACK_PINNED_NS;
 }
 

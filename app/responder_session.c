@@ -109,7 +109,6 @@ static int
 session_engine(struct responder *r, const struct ep_wire_ends *ends, struct ep_err *err)
 {
 	struct responder_session *s = &r->session;
-	const struct config *c = r->config;
 	const struct ep_ctrl_hello *h = &s->hello;
 	const struct ep_sched_cfg space = {
 		.port_count = s->range->port_count,
@@ -119,25 +118,13 @@ session_engine(struct responder *r, const struct ep_wire_ends *ends, struct ep_e
 		.source_span = h->source_span,
 		.seed = h->seed,
 	};
-	struct ep_engine_cfg cfg = {
-		.side_count = 1,
-		.worker_count = r->plan.worker_count,
-		.range = s->range,
-		.clock = r->clock,
-		.checksum =
-			c->offload_checksum ? EP_WIRE_CHECKSUM_OFFLOAD : EP_WIRE_CHECKSUM_SOFTWARE,
-		.floating = r->plan.floating,
-		.verify_filler = c->verify_filler,
-		.side[0] =
-			{
-				.role = EP_ENGINE_RESPONDER,
-				.dev = r->dev,
-				.ends = *ends,
-				.worker_count = r->plan.worker_count,
-			},
-	};
+	struct ep_engine_cfg cfg = common_engine_cfg(r->config, &r->plan, &r->clock);
 	int ret = ep_sched_init(&cfg.space, &space, err);
 
+	cfg.range = s->range;
+	cfg.side[0].role = EP_ENGINE_RESPONDER;
+	cfg.side[0].dev = r->dev;
+	cfg.side[0].ends = *ends;
 	return ret < 0 ? ret : ep_engine_create(&cfg, &s->engine, err);
 }
 
@@ -224,7 +211,7 @@ trial_of(const struct responder *r, const struct ep_ctrl_prepare *p)
 		.rate_pps = p->rate_pps,
 		.duration_ns = p->duration_ns,
 		.burst_pkts = p->burst_pkts,
-		.slack_ns = common_slack_ns(&r->plan),
+		.slack_ns = common_slack_ns(r->config, &r->plan),
 		.sizes = {.count = p->size_count},
 	};
 
