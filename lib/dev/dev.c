@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DEV_RING_MIN 64
@@ -85,6 +86,19 @@ ep_dev_open(const struct ep_dev_cfg *cfg, struct ep_dev **out, struct ep_err *er
 	return 0;
 }
 
+/*
+ * A virtual device may have a far end, and DPDK's interrupt thread notices on its own that it is gone: net_memif of 22.11 then
+ * frees what it shared with the thread that closes the far end, or with rte_eal_cleanup(), and crashes. Let it finish.
+ */
+static void
+dev_settle(const struct ep_dev *dev)
+{
+	const struct timespec pause = {.tv_nsec = 200 * EP_NS_PER_MS};
+
+	if (dev->spec.kind == EP_DEV_VDEV)
+		nanosleep(&pause, NULL);
+}
+
 /* Packets that wait in a ring of the pair are left there: the other end's pool may be gone. */
 void
 ep_dev_close(struct ep_dev *dev)
@@ -93,6 +107,7 @@ ep_dev_close(struct ep_dev *dev)
 		return;
 	ep_dev_disarm(dev);
 	dev_port_close(dev);
+	dev_settle(dev);
 	dev_filter_close(dev);
 	for (uint32_t i = 0; i < dev->ring_count; i++)
 		rte_ring_free(dev->ring[i]);
