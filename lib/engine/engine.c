@@ -12,11 +12,12 @@
 RTE_LOG_REGISTER(ep_engine_logtype, ep.engine, NOTICE)
 
 /* Big tables come from the kernel zeroed, in transparent huge pages where it has them, and touched first by the worker that
- * uses them, so that they lie on its node. */
+ * uses them, so that they lie on its node. What nobody touches takes no memory: a sender's account of 10^9 flows. */
 static void *
 table_alloc(size_t bytes)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		return NULL;
@@ -107,6 +108,22 @@ lane_tables(const struct ep_engine *e, struct lane *l)
 		: 0;
 }
 
+/* What every mbuf is sent with: one segment of its own, nothing in front of the frame but the usual room. */
+static uint64_t
+mbuf_rearm(void)
+{
+	struct rte_mbuf m;
+	uint64_t rearm;
+
+	memset(&m, 0, sizeof(m));
+	m.data_off = RTE_PKTMBUF_HEADROOM;
+	rte_mbuf_refcnt_set(&m, 1);
+	m.nb_segs = 1;
+	m.port = RTE_MBUF_PORT_INVALID;
+	memcpy(&rearm, &m.rearm_data, sizeof(rearm));
+	return rearm;
+}
+
 static int
 lane_create(struct ep_engine *e, struct side *s, uint32_t i, struct lane **out)
 {
@@ -124,6 +141,12 @@ lane_create(struct ep_engine *e, struct side *s, uint32_t i, struct lane **out)
 	l->block_shift = e->block_shift;
 	l->port_id = s->info.port_id;
 	l->pool = ep_dev_pool(s->cfg.dev, (uint16_t)i);
+	l->mbuf_rearm = mbuf_rearm();
+	l->frame_offset = (uint32_t)sizeof(struct rte_mbuf) + rte_pktmbuf_priv_size(l->pool) +
+		RTE_PKTMBUF_HEADROOM;
+	l->readdress = e->cfg.space.address_count > 1;
+	l->address_base = ep_wire_get32(
+		s->cfg.ends.src.bytes_be + (s->cfg.ends.src.family == EP_WIRE_IPV6 ? 12 : 0));
 	lane_queues(l, s, i);
 	return lane_tables(e, l);
 }
@@ -250,6 +273,7 @@ ep_engine_create(const struct ep_engine_cfg *cfg, struct ep_engine **out, struct
 		return ep_err_set(err, -ENOMEM, "no memory for the engine");
 	memset(e, 0, sizeof(*e));
 	e->cfg = *cfg;
+	e->hot = hot_choose();
 	blocks_plan(e);
 	ret = workers_create(e, err);
 	if (ret < 0)
@@ -399,16 +423,39 @@ lane_receive(struct ep_engine *e, const struct side *s, struct lane *l)
 {
 	const bool responder = s->cfg.role == EP_ENGINE_RESPONDER;
 	const bool rtt = !responder && e->trial.echo;
-	const bool oneway = e->cfg.side_count == 2 && !rtt;
+	const struct rx_choice choice = {
+		.ipv6 = s->cfg.ends.src.family == EP_WIRE_IPV6,
+		.responder = responder,
+		/* A stream that is only counted leaves the table of addresses untouched, and its memory unused. */
+		.learn = e->trial.echo || e->trial.stream_down,
+		.echo = e->trial.echo,
+		.oneway = e->cfg.side_count == 2 && !rtt,
+		.rtt = rtt,
+		.filler = e->cfg.verify_filler,
+	};
 
-	l->rx = rx_choose(responder, e->trial.echo, oneway, rtt, e->cfg.verify_filler);
+	l->rx = e->hot->rx_choose(&choice);
+}
+
+static lane_tx_fn
+lane_tx_choose(const struct ep_engine *e, const struct side *s)
+{
+	const struct tx_choice choice = {
+		.ipv6 = s->cfg.ends.src.family == EP_WIRE_IPV6,
+		.down = s->cfg.role == EP_ENGINE_RESPONDER,
+		.plain = e->trial.sizes.count == 1 && s->tmpl->filler_bytes == 0 &&
+			e->cfg.checksum == EP_WIRE_CHECKSUM_SOFTWARE &&
+			e->cfg.space.address_count == 1,
+		.stamp = e->trial.stamp == EP_ENGINE_STAMP_PACKET,
+	};
+
+	return e->hot->tx_choose(&choice);
 }
 
 static void
 lane_send_setup(struct ep_engine *e, struct side *s, struct lane *l, uint32_t i)
 {
-	const bool responder = s->cfg.role == EP_ENGINE_RESPONDER;
-	const bool offload = e->cfg.checksum == EP_WIRE_CHECKSUM_OFFLOAD;
+	const bool ipv6 = s->cfg.ends.src.family == EP_WIRE_IPV6;
 	uint32_t lanes;
 
 	l->tx = NULL;
@@ -423,13 +470,11 @@ lane_send_setup(struct ep_engine *e, struct side *s, struct lane *l, uint32_t i)
 	if (i >= lanes)
 		return;
 	l->cursor = ep_sched_shard(l->order, i, lanes);
-	l->tx = tx_choose(responder, offload);
+	l->tx = lane_tx_choose(e, s);
 	l->tx_done = false;
-	if (offload)
+	if (e->cfg.checksum == EP_WIRE_CHECKSUM_OFFLOAD)
 		l->ol_flags = RTE_MBUF_F_TX_UDP_CKSUM |
-			(s->learn.family == EP_WIRE_IPV6 || s->cfg.ends.src.family == EP_WIRE_IPV6
-					? RTE_MBUF_F_TX_IPV6
-					: RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM);
+			(ipv6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM);
 }
 
 static void
@@ -578,4 +623,10 @@ ep_engine_tag_name(const struct ep_engine *e)
 	const struct lane *l = e->side[0].lane[0];
 
 	return l->tagger == NULL ? "" : ep_wire_tagger_name(l->tagger);
+}
+
+const char *
+ep_engine_isa(const struct ep_engine *e)
+{
+	return e->hot->isa;
 }

@@ -94,7 +94,11 @@ struct __rte_cache_aligned lane {
 	struct stage *stage;               /* NULL: no path model. */
 	uint64_t clock_base_cycles;
 	uint64_t clock_ns_mult;
-	uint64_t ol_flags; /* Of sent mbufs, for checksum offload. */
+	uint64_t ol_flags;     /* Of sent mbufs, for checksum offload. */
+	uint64_t mbuf_rearm;   /* Of sent mbufs: their rearm_data. */
+	uint32_t frame_offset; /* From an mbuf of the pool to its frame [B]. */
+	uint32_t address_base; /* Last 32 bits of the first source address, host order. */
+	bool readdress;        /* The source address follows from the flow. */
 	uint32_t size_count;
 	uint32_t block_shift;
 	uint16_t port_id;
@@ -154,6 +158,7 @@ struct ep_engine {
 	struct ep_engine_cfg cfg;
 	struct side side[2];
 	struct worker *worker; /* [cfg.worker_count] */
+	const struct hot *hot;
 	struct ep_engine_trial trial;
 	uint32_t block_count;
 	uint32_t block_shift;
@@ -170,18 +175,40 @@ struct ep_engine {
 /** Main loop of a worker. */
 int worker_main(void *arg);
 
-/** Choose the receive and transmit bodies of a lane for this trial. */
-lane_rx_fn rx_choose(bool responder, bool echo, bool oneway, bool rtt, bool filler);
-lane_tx_fn tx_choose(bool down, bool offload);
+/** What a lane receives in a trial. */
+struct rx_choice {
+	bool ipv6;
+	bool responder;
+	bool learn;  /* Responder: notes where the flows come from. */
+	bool echo;   /* Responder: answers; learns as well. */
+	bool oneway; /* Both ends on one clock. */
+	bool rtt;    /* Initiator: echoes come back. */
+	bool filler; /* Is checked. */
+};
+
+/** What a lane sends in a trial. */
+struct tx_choice {
+	bool ipv6;
+	bool down;
+	bool plain; /* One size without filler, checksums in software, one address up. */
+	bool stamp; /* A time stamp a probe, not a burst. */
+};
+
+/** The hot files, compiled for one instruction set. */
+struct hot {
+	const char *isa;
+	lane_rx_fn (*rx_choose)(const struct rx_choice *c);
+	lane_tx_fn (*tx_choose)(const struct tx_choice *c);
+};
+
+/** The best that this CPU can run. */
+const struct hot *hot_choose(void);
 
 /** Free what waits for delivery or was held back, at the end of a session. */
 void stage_fini(struct stage *s);
 
 /** Move packets from the far end's ring through the path model into the own one. Returns packets moved. */
 uint32_t stage_run(struct stage *s);
-
-/** Send a burst with a bounded number of tries. Returns how many the NIC took; the rest stays the caller's. */
-uint16_t lane_transmit(struct lane *l, struct rte_mbuf **mbuf, uint16_t count);
 
 /** Time of a counter value, modulo 2^32 [ns]. */
 static inline uint32_t

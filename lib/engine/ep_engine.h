@@ -66,7 +66,8 @@ struct ep_engine_cfg {
 	struct ep_engine_side_cfg side[2];
 	uint32_t worker_count;
 	const struct ep_range *range; /**< Borrowed until ep_engine_destroy(). */
-	struct ep_sched space;        /**< The flow space. */
+	struct ep_sched
+		space; /**< The flow space; its addresses are the initiator's own and those that follow it. */
 	struct ep_engine_clock clock;
 	enum ep_wire_checksum checksum;
 	bool floating; /**< Workers yield when idle (no core of their own). */
@@ -76,6 +77,12 @@ struct ep_engine_cfg {
 		path; /**< Model between the two ends of a pair opened with a wire; NULL: none. Borrowed. */
 	struct ep_dev_wire wire; /**< With path only. */
 	uint64_t seed;           /**< Of the path model. */
+};
+
+/** When a probe's time stamp is taken. */
+enum ep_engine_stamp {
+	EP_ENGINE_STAMP_BURST,  /**< Once a burst. */
+	EP_ENGINE_STAMP_PACKET, /**< For each probe, while its burst is built. */
 };
 
 /** What a trial does. */
@@ -91,6 +98,7 @@ struct ep_engine_trial {
 	uint32_t burst_pkts; /**< At most EP_WIRE_BURST; 0: chosen from the rate. */
 	uint64_t slack_ns;   /**< A slot that is later than this is not sent. */
 	struct ep_sizes sizes;
+	enum ep_engine_stamp stamp;
 };
 
 /** The data path of a session. Opaque. */
@@ -176,3 +184,6 @@ const struct ep_path_port *ep_engine_path_ports(const struct ep_engine *e, uint3
 
 /** Name of the tag implementation in use. */
 const char *ep_engine_tag_name(const struct ep_engine *e);
+
+/** Name of the instruction set that the data path was compiled for: "baseline", "x86-64-v3" or "x86-64-v4". */
+const char *ep_engine_isa(const struct ep_engine *e);

@@ -1,73 +1,147 @@
-#include "engine_priv.h"
+#include "hot.h"
 
-#include <rte_cycles.h>
-#include <rte_ethdev.h>
-#include <rte_prefetch.h>
+/*
+ * A burst is taken apart into one array a field, so that ports, tag messages and tags are worked on for several probes at
+ * once, and accounted probe by probe at the end, when the account's lines have come.
+ */
 
 /* More than two cores' counters of one machine ever differ by. */
 #define CLOCK_SKEW_NS 1000000
 
-/** What one instance of the receive body does; literals in every caller, so that no instance tests them at run time. */
+/* What one instance of the receive body does; literals in every caller, so that no instance tests them at run time. */
 struct rx_mode {
-	bool responder; /* Learns addresses; the range's port is the destination. */
+	bool ipv6;      /* The family whose plain frames take the short way. */
+	bool responder; /* The range's port is the destination. */
+	bool learn;     /* Responder: notes where the flows come from. */
 	bool echo;      /* Responder: answers each first copy. */
 	bool oneway;    /* Both ends on one clock: one-way latency. */
 	bool rtt;       /* Initiator: echoes carry the original's send time. */
 	bool filler;    /* Check the filler. */
 };
 
+/** What a burst adds to the lane's counters. */
+struct rx_sum {
+	uint64_t received;
+	uint64_t first;
+};
+
 /** The probes of a burst between parsing and the account. */
 struct rx_burst {
 	uint32_t count;
-	struct rte_mbuf *mbuf[ENGINE_RX_BURST];
-	struct ep_wire_rx rx[ENGINE_RX_BURST];
-	uint32_t port_index[ENGINE_RX_BURST];
-	struct ep_wire_block block[ENGINE_RX_BURST];
-	uint32_t tag[ENGINE_RX_BURST];
-	/* Echoes, in the order of arrival. */
-	uint32_t echo_count;
-	struct rte_mbuf *echo_mbuf[ENGINE_RX_BURST];
-	struct ep_wire_rx *echo_rx[ENGINE_RX_BURST];
-	uint32_t echo_port_index[ENGINE_RX_BURST];
-	struct ep_wire_block echo_block[ENGINE_RX_BURST];
-	/* To be freed. */
 	uint32_t free_count;
+	uint32_t echo_count;
+	struct rte_mbuf *mbuf[ENGINE_RX_BURST];
+	uint32_t port_index[ENGINE_RX_BURST];
+	uint32_t pt[ENGINE_RX_BURST];
+	uint32_t flow_ports[ENGINE_RX_BURST]; /* As the flow's packets have them at this end. */
+	uint32_t tag[ENGINE_RX_BURST];        /* As it should be. */
+	bool plain[ENGINE_RX_BURST];
+	bool filler_ok[ENGINE_RX_BURST];
+	struct ep_wire_batch batch; /* As it came; dport from the flow. */
+	/* Echoes, in the order of arrival. */
+	uint32_t echo_index[ENGINE_RX_BURST];
+	struct rte_mbuf *echo_mbuf[ENGINE_RX_BURST];
+	struct ep_wire_block echo_block[ENGINE_RX_BURST];
 	struct rte_mbuf *free[ENGINE_RX_BURST];
 };
 
+/* A VLAN tag, IPv4 options, the other family, or no probe at all. */
+static __rte_noinline bool
+rx_parse_other(struct rte_mbuf *m, struct ep_wire_rx *rx)
+{
+	return m->nb_segs == 1 && ep_wire_parse(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, rx);
+}
+
+/* Once more, where more of a frame is asked for than the burst holds. */
+static __rte_always_inline void
+rx_frame(const struct rx_burst *b, uint32_t i, struct ep_wire_rx *rx, const struct rx_mode mode)
+{
+	struct rte_mbuf *m = b->mbuf[i];
+
+	if (likely(b->plain[i]))
+		ep_wire_plain_rx(rte_pktmbuf_mtod(m, uint8_t *), mode.ipv6, rx);
+	else
+		rx_parse_other(m, rx);
+}
+
 /* Keep what has the shape of a probe of this direction; the rest is foreign. Echo or down stream is not asked here: one kind may
  * follow from the trial before, and in a trial the tag tells what its sender made. */
-static __rte_always_inline void
-rx_parse(struct lane *l, struct rx_burst *b, struct rte_mbuf *m, const bool responder)
+static __rte_always_inline bool
+rx_keep(const struct lane *l, struct rx_burst *b, struct rte_mbuf *m, const struct ep_wire_rx *rx,
+	bool plain, const struct rx_mode mode)
 {
-	struct ep_wire_rx *rx = &b->rx[b->count];
+	struct ep_wire_batch *w = &b->batch;
+	const uint32_t i = b->count;
+	const bool known = mode.responder
+		? rx->probe.pt == EP_WIRE_PT_UP
+		: rx->probe.pt == EP_WIRE_PT_ECHO || rx->probe.pt == EP_WIRE_PT_DOWN;
 
-	if (unlikely(m->nb_segs != 1 ||
-		    !ep_wire_parse(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, rx) ||
-		    (rx->probe.pt == EP_WIRE_PT_UP) != responder ||
-		    rx->probe.flow >= l->space->flow_count)) {
-		l->count.foreign++;
-		b->free[b->free_count++] = m;
+	if (unlikely(!known || rx->probe.flow >= l->space->flow_count))
+		return false;
+	rte_prefetch0(&l->acct.flow[rx->probe.flow]);
+	b->mbuf[i] = m;
+	b->plain[i] = plain;
+	w->flow[i] = rx->probe.flow;
+	w->seq[i] = rx->probe.seq;
+	w->time_ns[i] = rx->probe.time_ns;
+	w->ports[i] = (uint32_t)rx->sport << 16 | rx->dport;
+	w->tag[i] = rx->tag;
+	b->pt[i] = rx->probe.pt;
+	if (mode.filler)
+		b->filler_ok[i] = ep_wire_filler_ok(rx);
+	b->count++;
+	return true;
+}
+
+static __rte_always_inline void
+rx_parse(struct lane *l, struct rx_burst *b, struct rte_mbuf *m, const struct rx_mode mode)
+{
+	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+	struct ep_wire_rx rx, other;
+
+	if (likely(m->nb_segs == 1 && ep_wire_plain(frame, m->data_len, mode.ipv6))) {
+		ep_wire_plain_rx(frame, mode.ipv6, &rx);
+		if (likely(rx_keep(l, b, m, &rx, true, mode)))
+			return;
+	} else if (rx_parse_other(m, &other) && rx_keep(l, b, m, &other, false, mode)) {
 		return;
 	}
-	b->port_index[b->count] = ep_sched_port_index(l->space, rx->probe.flow);
-	rx->probe.orig_dport = l->port_of[b->port_index[b->count]];
-	ep_wire_block_set(&b->block[b->count], &rx->probe);
-	/* The account below touches these two lines for each probe, in random order. */
-	rte_prefetch0(&l->acct.flow[rx->probe.flow]);
-	rte_prefetch0(&l->acct.port[b->port_index[b->count]]);
-	b->mbuf[b->count++] = m;
+	l->count.foreign++;
+	b->free[b->free_count++] = m;
+}
+
+/* What the flow number says, and the tags that follow. */
+static __rte_always_inline void
+rx_flows(struct lane *l, struct rx_burst *b, const struct rx_mode mode)
+{
+	struct ep_wire_batch *w = &b->batch;
+
+	for (uint32_t i = 0; i < ENGINE_RX_BURST; i++)
+		b->port_index[i] = ep_sched_port_index(l->space, w->flow[i]);
+	for (uint32_t i = 0; i < ENGINE_RX_BURST; i++)
+		w->dport[i] = l->port_of[b->port_index[i]];
+	for (uint32_t i = 0; i < b->count; i++)
+		rte_prefetch0(&l->acct.port[b->port_index[i]]);
+	for (uint32_t i = 0; i < ENGINE_RX_BURST; i++)
+		b->flow_ports[i] = mode.responder
+			? w->dport[i]
+			: w->dport[i] << 16 | ep_sched_source_port(l->space, w->flow[i]);
+	if (mode.responder)
+		ep_wire_batch_blocks(w, EP_WIRE_PT_UP);
+	else
+		ep_wire_batch_blocks_of(w, b->pt);
+	ep_wire_tag_burst(l->tagger, w->block, b->tag, b->count);
 }
 
 /* A probe that does not verify is never ours; one of the trial before is late. */
-static void
+static __rte_noinline void
 rx_unverified(struct lane *l, const struct rx_burst *b, uint32_t i)
 {
 	uint32_t tag;
 
 	if (l->old_tagger != NULL) {
-		ep_wire_tag_burst(l->old_tagger, &b->block[i], &tag, 1);
-		if (tag == b->rx[i].tag) {
+		ep_wire_tag_burst(l->old_tagger, &b->batch.block[i], &tag, 1);
+		if (tag == b->batch.tag[i]) {
 			l->acct.port[b->port_index[i]].late++;
 			l->count.late++;
 			return;
@@ -76,119 +150,160 @@ rx_unverified(struct lane *l, const struct rx_burst *b, uint32_t i)
 	l->count.bad_tag++;
 }
 
-/* Whether the probe arrived with the ports that its flow has at this end. */
-static __rte_always_inline bool
-rx_port_ok(const struct lane *l, const struct ep_wire_rx *rx, const bool responder)
-{
-	if (responder)
-		return rx->dport == rx->probe.orig_dport;
-	return rx->sport == rx->probe.orig_dport &&
-		rx->dport == ep_sched_source_port(l->space, rx->probe.flow);
-}
-
 static __rte_always_inline void
-rx_latency(struct lane *l, const struct ep_wire_rx *rx, uint32_t port_index, uint32_t now_ns,
-	enum ep_acct_verdict v, const struct rx_mode mode)
+rx_latency(struct lane *l, uint32_t port_index, uint32_t transit_ns, const struct rx_mode mode)
 {
 	/* The two ends may read the counter on two cores: a probe that seems to come before it left has taken no time. */
-	const int32_t signed_ns = (int32_t)(now_ns - rx->probe.time_ns);
-	const uint32_t transit_ns =
-		signed_ns < 0 && signed_ns > -CLOCK_SKEW_NS ? 0 : (uint32_t)signed_ns;
+	const int32_t signed_ns = (int32_t)transit_ns;
+	const uint32_t ns = signed_ns < 0 && signed_ns > -CLOCK_SKEW_NS ? 0 : transit_ns;
 	const uint32_t block = port_index >> l->block_shift;
 
-	if (v != EP_ACCT_NEW && v != EP_ACCT_REORDERED)
-		return;
 	if (mode.oneway)
-		ep_hist_push(&l->hist_oneway[block], transit_ns);
+		ep_hist_push(&l->hist_oneway[block], ns);
 	if (mode.rtt)
-		ep_hist_push(&l->hist_rtt[block], transit_ns);
+		ep_hist_push(&l->hist_rtt[block], ns);
 }
 
 static __rte_always_inline void
-rx_learn(struct lane *l, const struct ep_wire_rx *rx)
+rx_learn(struct lane *l, const struct rx_burst *b, uint32_t i, const struct rx_mode mode)
 {
+	struct ep_wire_rx rx;
 	struct ep_wire_ip ip;
 
-	ep_wire_rx_src(rx, &ip);
-	if (ip.family == l->learn->family && learn_set(l->learn, rx->probe.flow, &ip, rx->sport))
+	rx_frame(b, i, &rx, mode);
+	ep_wire_rx_src(&rx, &ip);
+	if (ip.family == l->learn->family && learn_set(l->learn, b->batch.flow[i], &ip, rx.sport))
 		l->count.learned++;
 }
 
 static __rte_always_inline void
-rx_echo(struct rx_burst *b, uint32_t i)
+rx_echo(struct lane *l, struct rx_burst *b, uint32_t i, const struct rx_mode mode)
 {
-	const uint32_t k = b->echo_count++;
+	const uint32_t k = b->echo_count;
+	struct ep_wire_rx rx;
 
-	ep_wire_echo(rte_pktmbuf_mtod(b->mbuf[i], uint8_t *), &b->rx[i], b->rx[i].probe.orig_dport,
+	if (unlikely(l->silent)) {
+		l->acct.port[b->port_index[i]].echo_refused++;
+		l->count.echo_refused++;
+		b->free[b->free_count++] = b->mbuf[i];
+		return;
+	}
+	rx_frame(b, i, &rx, mode);
+	ep_wire_echo(rte_pktmbuf_mtod(b->mbuf[i], uint8_t *), &rx, (uint16_t)b->batch.dport[i],
 		&b->echo_block[k]);
 	b->echo_mbuf[k] = b->mbuf[i];
-	b->echo_rx[k] = &b->rx[i];
-	b->echo_port_index[k] = b->port_index[i];
+	b->echo_index[k] = i;
+	b->echo_count++;
 }
 
-/* Account one verified probe. Returns whether its mbuf was kept, as an echo. */
+/* The DUT changed a port, or the drain time is over. Returns whether the probe is done with. */
 static __rte_always_inline bool
-rx_account(
-	struct lane *l, struct rx_burst *b, uint32_t i, uint32_t now_ns, const struct rx_mode mode)
+rx_set_aside(struct lane *l, const struct rx_burst *b, uint32_t i, const struct rx_mode mode)
 {
-	struct ep_wire_rx *rx = &b->rx[i];
-	const uint32_t port_index = b->port_index[i];
-	struct ep_acct_flow *flow = &l->acct.flow[rx->probe.flow];
-	enum ep_acct_verdict v;
-	bool empty;
+	const uint32_t differ = b->batch.ports[i] ^ b->flow_ports[i];
+	struct ep_acct_port *port = &l->acct.port[b->port_index[i]];
 
-	if (unlikely(!rx_port_ok(l, rx, mode.responder))) {
-		l->acct.port[port_index].wrong_port++;
+	/* A NAT may have changed the source. */
+	if (unlikely((mode.responder ? differ & UINT16_MAX : differ) != 0)) {
+		port->wrong_port++;
 		l->count.wrong_port++;
-		return false;
+		return true;
 	}
 	if (unlikely(l->late)) {
-		l->acct.port[port_index].late++;
+		port->late++;
 		l->count.late++;
-		return false;
+		return true;
 	}
-	empty = flow->next == 0;
-	v = ep_acct_push(&l->acct, rx->probe.flow, port_index, rx->probe.seq,
+	return false;
+}
+
+/* Account one verified probe. Returns whether it is a first copy. */
+static __rte_always_inline bool
+rx_account(struct lane *l, struct rx_burst *b, uint32_t i, uint32_t now_ns, struct rx_sum *sum,
+	const struct rx_mode mode)
+{
+	const uint32_t flow_number = b->batch.flow[i];
+	const uint32_t port_index = b->port_index[i];
+	const uint32_t transit_ns = now_ns - b->batch.time_ns[i];
+	struct ep_acct_flow *flow = &l->acct.flow[flow_number];
+	const bool empty = flow->next == 0;
+	enum ep_acct_verdict v;
+
+	v = ep_acct_push(&l->acct, flow_number, port_index, b->batch.seq[i],
 		b->mbuf[i]->pkt_len + EP_WIRE_FCS_BYTES);
-	l->count.received++;
-	rx_latency(l, rx, port_index, now_ns, v, mode);
-	if (v != EP_ACCT_NEW && v != EP_ACCT_REORDERED)
+	sum->received++;
+	if (unlikely(v != EP_ACCT_NEW && v != EP_ACCT_REORDERED))
 		return false;
-	l->count.first++;
-	if (v == EP_ACCT_NEW) {
-		ep_acct_jitter(flow, now_ns - rx->probe.time_ns, empty);
-		if (mode.responder)
-			rx_learn(l, rx);
+	sum->first++;
+	rx_latency(l, port_index, transit_ns, mode);
+	if (likely(v == EP_ACCT_NEW)) {
+		ep_acct_jitter(flow, transit_ns, empty);
+		if (mode.learn)
+			rx_learn(l, b, i, mode);
 	}
-	if (!mode.echo)
-		return false;
-	if (unlikely(l->silent)) {
-		l->acct.port[port_index].echo_refused++;
-		l->count.echo_refused++;
-		return false;
-	}
-	rx_echo(b, i);
 	return true;
+}
+
+static __rte_always_inline void
+rx_judge(struct lane *l, struct rx_burst *b, uint32_t now_ns, const struct rx_mode mode)
+{
+	struct rx_sum sum = {0};
+
+	for (uint32_t i = 0; i < b->count; i++) {
+		if (unlikely(b->tag[i] != b->batch.tag[i] || (mode.filler && !b->filler_ok[i])))
+			rx_unverified(l, b, i);
+		else if (!rx_set_aside(l, b, i, mode) && rx_account(l, b, i, now_ns, &sum, mode) &&
+			mode.echo) {
+			rx_echo(l, b, i, mode);
+			continue;
+		}
+		b->free[b->free_count++] = b->mbuf[i];
+	}
+	l->count.received += sum.received;
+	l->count.first += sum.first;
 }
 
 /* Answer: never more than one packet of the same size for one first copy (design section 5). */
 static __rte_always_inline void
-rx_send_echoes(struct lane *l, struct rx_burst *b)
+rx_send_echoes(struct lane *l, struct rx_burst *b, const struct rx_mode mode)
 {
 	uint32_t sent;
 
 	if (b->echo_count == 0)
 		return;
 	ep_wire_tag_burst(l->tagger, b->echo_block, b->tag, b->echo_count);
-	for (uint32_t k = 0; k < b->echo_count; k++)
-		ep_wire_echo_finish(b->echo_rx[k], b->tag[k]);
+	for (uint32_t k = 0; k < b->echo_count; k++) {
+		struct ep_wire_rx rx;
+
+		rx_frame(b, b->echo_index[k], &rx, mode);
+		ep_wire_echo_finish(&rx, b->tag[k]);
+	}
 	sent = lane_transmit(l, b->echo_mbuf, (uint16_t)b->echo_count);
 	l->count.echo_accepted += sent;
 	for (uint32_t k = sent; k < b->echo_count; k++) {
-		l->acct.port[b->echo_port_index[k]].echo_refused++;
+		l->acct.port[b->port_index[b->echo_index[k]]].echo_refused++;
 		l->count.echo_refused++;
 		b->free[b->free_count++] = b->echo_mbuf[k];
 	}
+}
+
+/* Whole mbufs of one pool, as nearly every device gives them, go back in one piece; the test looks at their first lines only. */
+static __rte_always_inline void
+rx_free(struct rte_mbuf **mbuf, uint32_t count)
+{
+	struct rte_mempool *pool;
+	bool simple = true;
+
+	if (count == 0)
+		return;
+	pool = mbuf[0]->pool;
+	for (uint32_t i = 0; i < count; i++)
+		simple &= mbuf[i]->pool == pool && mbuf[i]->nb_segs == 1 &&
+			rte_mbuf_refcnt_read(mbuf[i]) == 1 && RTE_MBUF_DIRECT(mbuf[i]);
+	if (likely(simple))
+		rte_mempool_put_bulk(pool, (void **)mbuf, count);
+	else
+		rte_pktmbuf_free_bulk(mbuf, count);
 }
 
 static __rte_always_inline uint32_t
@@ -211,62 +326,84 @@ rx_body(struct lane *l, const struct rx_mode mode)
 	for (uint16_t i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(in[i], void *));
 	for (uint16_t i = 0; i < n; i++)
-		rx_parse(l, &b, in[i], mode.responder);
-	ep_wire_tag_burst(l->tagger, b.block, b.tag, b.count);
-	for (uint32_t i = 0; i < b.count; i++) {
-		if (unlikely(b.tag[i] != b.rx[i].tag ||
-			    (mode.filler && !ep_wire_filler_ok(&b.rx[i]))))
-			rx_unverified(l, &b, i);
-		else if (rx_account(l, &b, i, now_ns, mode))
-			continue;
-		b.free[b.free_count++] = b.mbuf[i];
+		rx_parse(l, &b, in[i], mode);
+	if (likely(b.count > 0)) {
+		rx_flows(l, &b, mode);
+		rx_judge(l, &b, now_ns, mode);
+		if (mode.echo)
+			rx_send_echoes(l, &b, mode);
 	}
-	if (mode.echo)
-		rx_send_echoes(l, &b);
-	rte_pktmbuf_free_bulk(b.free, b.free_count);
+	rx_free(b.free, b.free_count);
 	return n;
 }
 
-/* One instance a meaningful combination: initiators never echo, responders never time a round trip. */
 #define RX_INSTANCE(name, ...)                                    \
 	static uint32_t name(struct lane *l)                      \
 	{                                                         \
 		return rx_body(l, (struct rx_mode){__VA_ARGS__}); \
 	}
 
-RX_INSTANCE(rx_responder, .responder = true)
-RX_INSTANCE(rx_responder_filler, .responder = true, .filler = true)
-RX_INSTANCE(rx_responder_oneway, .responder = true, .oneway = true)
-RX_INSTANCE(rx_responder_oneway_filler, .responder = true, .oneway = true, .filler = true)
-RX_INSTANCE(rx_responder_echo, .responder = true, .echo = true)
-RX_INSTANCE(rx_responder_echo_filler, .responder = true, .echo = true, .filler = true)
-RX_INSTANCE(rx_responder_echo_oneway, .responder = true, .echo = true, .oneway = true)
-RX_INSTANCE(rx_responder_echo_oneway_filler, .responder = true, .echo = true, .oneway = true,
-	.filler = true)
-RX_INSTANCE(rx_initiator, .responder = false)
-RX_INSTANCE(rx_initiator_filler, .filler = true)
-RX_INSTANCE(rx_initiator_oneway, .oneway = true)
-RX_INSTANCE(rx_initiator_oneway_filler, .oneway = true, .filler = true)
-RX_INSTANCE(rx_initiator_rtt, .rtt = true)
-RX_INSTANCE(rx_initiator_rtt_filler, .rtt = true, .filler = true)
+/* One instance a meaningful combination: initiators never echo, responders never time a round trip. */
+#define RX_FAMILY(f, six)                                                                        \
+	RX_INSTANCE(rx_count##f, .ipv6 = six, .responder = true)                                 \
+	RX_INSTANCE(rx_count##f##_1, .ipv6 = six, .responder = true, .oneway = true)             \
+	RX_INSTANCE(rx_learn##f, .ipv6 = six, .responder = true, .learn = true)                  \
+	RX_INSTANCE(                                                                             \
+		rx_learn##f##_1, .ipv6 = six, .responder = true, .learn = true, .oneway = true)  \
+	RX_INSTANCE(rx_echo##f, .ipv6 = six, .responder = true, .learn = true, .echo = true)     \
+	RX_INSTANCE(rx_echo##f##_1, .ipv6 = six, .responder = true, .learn = true, .echo = true, \
+		.oneway = true)                                                                  \
+	RX_INSTANCE(rx_initiator##f, .ipv6 = six)                                                \
+	RX_INSTANCE(rx_initiator##f##_1, .ipv6 = six, .oneway = true)                            \
+	RX_INSTANCE(rx_initiator##f##_rtt, .ipv6 = six, .rtt = true)                             \
+	RX_INSTANCE(rx_count##f##_filler, .ipv6 = six, .responder = true, .filler = true)        \
+	RX_INSTANCE(rx_count##f##_1_filler, .ipv6 = six, .responder = true, .oneway = true,      \
+		.filler = true)                                                                  \
+	RX_INSTANCE(rx_learn##f##_filler, .ipv6 = six, .responder = true, .learn = true,         \
+		.filler = true)                                                                  \
+	RX_INSTANCE(rx_learn##f##_1_filler, .ipv6 = six, .responder = true, .learn = true,       \
+		.oneway = true, .filler = true)                                                  \
+	RX_INSTANCE(rx_echo##f##_filler, .ipv6 = six, .responder = true, .learn = true,          \
+		.echo = true, .filler = true)                                                    \
+	RX_INSTANCE(rx_echo##f##_1_filler, .ipv6 = six, .responder = true, .learn = true,        \
+		.echo = true, .oneway = true, .filler = true)                                    \
+	RX_INSTANCE(rx_initiator##f##_filler, .ipv6 = six, .filler = true)                       \
+	RX_INSTANCE(rx_initiator##f##_1_filler, .ipv6 = six, .oneway = true, .filler = true)     \
+	RX_INSTANCE(rx_initiator##f##_rtt_filler, .ipv6 = six, .rtt = true, .filler = true)      \
+	static const struct rx_family rx_family##f = {                                           \
+		.count = {{rx_count##f, rx_count##f##_filler},                                   \
+			{rx_count##f##_1, rx_count##f##_1_filler}},                              \
+		.learn = {{rx_learn##f, rx_learn##f##_filler},                                   \
+			{rx_learn##f##_1, rx_learn##f##_1_filler}},                              \
+		.echo = {{rx_echo##f, rx_echo##f##_filler},                                      \
+			{rx_echo##f##_1, rx_echo##f##_1_filler}},                                \
+		.initiator = {{rx_initiator##f, rx_initiator##f##_filler},                       \
+			{rx_initiator##f##_1, rx_initiator##f##_1_filler}},                      \
+		.rtt = {rx_initiator##f##_rtt, rx_initiator##f##_rtt_filler},                    \
+	};
+
+/** The instances of an address family, by one-way latency and filler. */
+struct rx_family {
+	lane_rx_fn count[2][2];
+	lane_rx_fn learn[2][2];
+	lane_rx_fn echo[2][2];
+	lane_rx_fn initiator[2][2];
+	lane_rx_fn rtt[2];
+};
+
+RX_FAMILY(4, false)
+RX_FAMILY(6, true)
 
 lane_rx_fn
-rx_choose(bool responder, bool echo, bool oneway, bool rtt, bool filler)
+HOT_NAME(rx_choose)(const struct rx_choice *c)
 {
-	static const lane_rx_fn responders[2][2][2] = {
-		{{rx_responder, rx_responder_filler},
-			{rx_responder_oneway, rx_responder_oneway_filler}},
-		{{rx_responder_echo, rx_responder_echo_filler},
-			{rx_responder_echo_oneway, rx_responder_echo_oneway_filler}},
-	};
-	static const lane_rx_fn initiators[2][2] = {
-		{rx_initiator, rx_initiator_filler},
-		{rx_initiator_oneway, rx_initiator_oneway_filler},
-	};
+	const struct rx_family *f = c->ipv6 ? &rx_family6 : &rx_family4;
 
-	if (responder)
-		return responders[echo][oneway][filler];
-	if (rtt)
-		return filler ? rx_initiator_rtt_filler : rx_initiator_rtt;
-	return initiators[oneway][filler];
+	if (c->rtt)
+		return f->rtt[c->filler];
+	if (!c->responder)
+		return f->initiator[c->oneway][c->filler];
+	if (c->echo)
+		return f->echo[c->oneway][c->filler];
+	return (c->learn ? f->learn : f->count)[c->oneway][c->filler];
 }

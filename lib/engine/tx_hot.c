@@ -1,161 +1,299 @@
-#include "engine_priv.h"
+#include "hot.h"
 
-#include <rte_ethdev.h>
-#include <rte_pause.h>
+/*
+ * A burst is planned field by field (flows, ports, stamps, tags, checksums), an array each, so that the compiler works on
+ * several probes at once, and written to its frames at the end, frame by frame.
+ */
+
+/* What one instance of the sending body does; literals in every caller, so that no instance tests them at run time. */
+struct tx_mode {
+	bool ipv6;
+	bool down;  /* The responder's stream, to learned addresses. */
+	bool plain; /* One size without filler, checksums in software, one address up. */
+	bool stamp; /* Each probe has a time stamp of its own. */
+};
 
 /** A burst while it is being built. */
 struct tx_burst {
 	struct rte_mbuf *mbuf[EP_WIRE_BURST];
-	const struct ep_wire_tmpl *tmpl[EP_WIRE_BURST];
-	struct ep_wire_block block[EP_WIRE_BURST];
-	uint64_t udp_sum[EP_WIRE_BURST];
-	uint32_t tag[EP_WIRE_BURST];
+	const struct ep_wire_tmpl *tmpl[EP_WIRE_BURST]; /* Not plain only. */
+	struct ep_wire_ip addr[EP_WIRE_BURST];          /* Other than the template's. */
+	uint32_t addr4[EP_WIRE_BURST];                  /* The same, the last 32 bits. */
+	struct ep_wire_batch batch;
 };
 
-uint16_t
-lane_transmit(struct lane *l, struct rte_mbuf **mbuf, uint16_t count)
+/* The buffers' first lines are written below; those a NIC has just given back may be far. */
+static __rte_always_inline void
+tx_prefetch(const struct lane *l, const struct tx_burst *b, uint32_t n)
 {
-	uint16_t sent = rte_eth_tx_burst(l->port_id, l->tx_queue, mbuf, count);
-
-	if (likely(sent == count))
-		return sent;
-	l->count.tx_short++;
-	for (unsigned int i = 1; i < ENGINE_TX_TRIES && sent < count; i++) {
-		rte_pause();
-		sent += rte_eth_tx_burst(
-			l->port_id, l->tx_queue, mbuf + sent, (uint16_t)(count - sent));
+	for (uint32_t i = 0; i < n; i++) {
+		__builtin_prefetch(b->mbuf[i], 1);
+		__builtin_prefetch((uint8_t *)b->mbuf[i] + l->frame_offset, 1);
 	}
-	return sent;
 }
 
-/* Write packet i of the burst: everything but its tag. */
 static __rte_always_inline void
-tx_build(struct lane *l, struct tx_burst *b, uint32_t i, uint32_t now_ns, const bool down)
+tx_flows(struct lane *l, struct tx_burst *b, uint32_t n, const struct tx_mode mode)
 {
-	const struct ep_wire_tmpl *tmpl = &l->tmpl[l->size_next];
-	struct rte_mbuf *m = b->mbuf[i];
-	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
-	uint64_t seq;
-	uint32_t flow = ep_sched_next(l->order, &l->cursor, &seq);
+	struct ep_wire_batch *w = &b->batch;
+	uint32_t port_index[EP_WIRE_BURST];
 
-	if (down && l->list != NULL)
-		flow = l->list[flow];
+	w->marker = l->cursor.seq == 0 ? EP_WIRE_RTP_MARKER : 0;
+	ep_sched_next_burst(l->order, &l->cursor, n, w->flow, w->seq);
+	if (mode.down && l->list != NULL)
+		for (uint32_t i = 0; i < n; i++)
+			w->flow[i] = l->list[w->flow[i]];
+	for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
+		port_index[i] = ep_sched_port_index(l->space, w->flow[i]);
+	for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
+		w->dport[i] = l->port_of[port_index[i]];
+	if (!mode.down)
+		for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
+			w->ports[i] = (uint32_t)ep_sched_source_port(l->space, w->flow[i]) << 16 |
+				w->dport[i];
+}
 
-	const uint16_t dport = l->port_of[ep_sched_port_index(l->space, flow)];
-	const struct ep_wire_probe probe = {
-		.flow = flow,
-		.seq = (uint32_t)seq,
-		.time_ns = now_ns,
-		.orig_dport = dport,
-		.pt = down ? EP_WIRE_PT_DOWN : EP_WIRE_PT_UP,
-		.first = seq == 0,
-	};
+/* Known: the list holds learned flows only, and a flow is never forgotten. */
+static __rte_always_inline void
+tx_learned(struct lane *l, struct tx_burst *b, uint32_t n, const struct tx_mode mode)
+{
+	struct ep_wire_batch *w = &b->batch;
 
-	m->data_len = tmpl->len;
-	m->pkt_len = tmpl->len;
-	b->tmpl[i] = tmpl;
-	if (down) {
-		struct ep_wire_ip ip;
+	for (uint32_t i = 0; i < n; i++) {
 		uint16_t port;
 
-		/* Known: the list holds learned flows only, and a flow is never forgotten. */
-		learn_get(l->learn, flow, &ip, &port);
-		b->udp_sum[i] =
-			ep_wire_write_to(tmpl, frame, &ip, dport, port, &probe, &b->block[i]);
-	} else {
-		const uint16_t sport = ep_sched_source_port(l->space, flow);
-
-		b->udp_sum[i] = ep_wire_write(tmpl, frame, sport, dport, &probe, &b->block[i]);
+		learn_get(l->learn, w->flow[i], &b->addr[i], &port);
+		w->ports[i] = w->dport[i] << 16 | port;
+		if (!mode.ipv6)
+			b->addr4[i] = ep_wire_get32(b->addr[i].bytes_be);
 	}
-	l->size_next = l->size_next + 1 == l->size_count ? 0 : l->size_next + 1;
+}
+
+/* Initiator: its addresses lie in a row, and differ in their last 32 bits only. */
+static __rte_always_inline void
+tx_sources(const struct lane *l, struct tx_burst *b, uint32_t n, const struct tx_mode mode)
+{
+	for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
+		b->addr4[i] = l->address_base + ep_sched_address(l->space, b->batch.flow[i]);
+	if (!mode.ipv6)
+		return;
+	for (uint32_t i = 0; i < n; i++) {
+		memcpy(b->addr[i].bytes_be, l->tmpl->header + EP_WIRE_IPV6_SRC, 16);
+		ep_wire_put32(b->addr[i].bytes_be + 12, b->addr4[i]);
+	}
 }
 
 static __rte_always_inline void
-tx_offload(const struct lane *l, const struct tx_burst *b, uint32_t i)
+tx_stamps(const struct lane *l, struct tx_burst *b, uint32_t n, uint64_t now_cycles,
+	const struct tx_mode mode)
 {
-	struct rte_mbuf *m = b->mbuf[i];
+	const uint32_t now_ns = lane_ns32(l, now_cycles);
 
-	m->ol_flags |= l->ol_flags;
-	m->l2_len = RTE_ETHER_HDR_LEN;
-	m->l3_len = (uint16_t)(b->tmpl[i]->header_bytes - RTE_ETHER_HDR_LEN - 8);
+	if (mode.stamp)
+		for (uint32_t i = 0; i < n; i++)
+			b->batch.time_ns[i] = lane_ns32(l, rte_rdtsc());
+	else
+		for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
+			b->batch.time_ns[i] = now_ns;
+}
+
+static __rte_always_inline void
+tx_sizes(struct lane *l, struct tx_burst *b, uint32_t n)
+{
+	uint32_t next = l->size_next;
+
+	for (uint32_t i = 0; i < n; i++) {
+		b->tmpl[i] = &l->tmpl[next];
+		next = next + 1 == l->size_count ? 0 : next + 1;
+	}
+	l->size_next = next;
+}
+
+/* What the addresses change of the checksum's constant part: all templates of a lane have the same. */
+static __rte_always_inline void
+tx_address_sums(const struct lane *l, struct tx_burst *b, uint32_t n, const struct tx_mode mode)
+{
+	const uint8_t *header = l->tmpl->header;
+	struct ep_wire_batch *w = &b->batch;
+
+	if (mode.ipv6) {
+		const uint64_t before = ep_wire_addr_sum(
+			header + (mode.down ? EP_WIRE_IPV6_DST : EP_WIRE_IPV6_SRC), EP_WIRE_IPV6);
+
+		for (uint32_t i = 0; i < n; i++)
+			w->more[i] += ep_wire_sum_change(
+				before, ep_wire_addr_sum(b->addr[i].bytes_be, EP_WIRE_IPV6));
+	} else {
+		const uint32_t before =
+			ep_wire_get32(header + (mode.down ? EP_WIRE_IPV4_DST : EP_WIRE_IPV4_SRC));
+		const uint32_t change = UINT16_MAX - ep_wire_fold(before);
+
+		for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
+			w->more[i] += (b->addr4[i] >> 16) + (b->addr4[i] & UINT16_MAX) + change;
+	}
+}
+
+static __rte_always_inline void
+tx_checks(const struct lane *l, struct tx_burst *b, uint32_t n, uint8_t pt, bool readdressed,
+	const struct tx_mode mode)
+{
+	struct ep_wire_batch *w = &b->batch;
+
+	if (mode.plain && !mode.down) {
+		ep_wire_batch_check(w, l->tmpl->udp_sum, pt);
+		return;
+	}
+	for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
+		w->more[i] = ep_wire_fold(l->tmpl->udp_sum);
+	if (!mode.plain)
+		for (uint32_t i = 0; i < n; i++)
+			w->more[i] = ep_wire_fold(b->tmpl[i]->udp_sum);
+	if (readdressed)
+		tx_address_sums(l, b, n, mode);
+	if (!mode.plain && l->ol_flags != 0) {
+		ep_wire_batch_check_offload(w);
+		return;
+	}
+	if (!mode.plain)
+		for (uint32_t i = 0; i < n; i++)
+			w->more[i] += ep_wire_batch_filler_sum(w, i, b->tmpl[i]);
+	ep_wire_batch_check_more(w, pt);
+}
+
+/* What rte_pktmbuf_alloc() sets, of one segment and without its second cache line, which is clean in the pool. */
+static __rte_always_inline void
+tx_mbuf(const struct lane *l, struct rte_mbuf *m, uint16_t len)
+{
+	memcpy(&m->rearm_data, &l->mbuf_rearm, sizeof(l->mbuf_rearm));
+	m->ol_flags = l->ol_flags;
+	m->pkt_len = len;
+	m->data_len = len;
+}
+
+static __rte_always_inline void
+tx_offload(const struct lane *l, struct tx_burst *b, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		b->mbuf[i]->tx_offload = 0;
+		b->mbuf[i]->l2_len = RTE_ETHER_HDR_LEN;
+		b->mbuf[i]->l3_len = (uint16_t)(l->tmpl->header_bytes - RTE_ETHER_HDR_LEN - 8);
+	}
+}
+
+static __rte_always_inline void
+tx_write(const struct lane *l, struct tx_burst *b, uint32_t n, uint8_t pt, bool readdressed,
+	const struct tx_mode mode)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const struct ep_wire_tmpl *tmpl = mode.plain ? l->tmpl : b->tmpl[i];
+		uint8_t *frame = (uint8_t *)b->mbuf[i] + l->frame_offset;
+
+		tx_mbuf(l, b->mbuf[i], tmpl->len);
+		ep_wire_batch_write(&b->batch, i, tmpl, frame, pt, mode.ipv6);
+		if (!mode.plain)
+			ep_wire_batch_write_filler(&b->batch, i, tmpl, frame);
+		if (readdressed && mode.ipv6)
+			memcpy(frame + (mode.down ? EP_WIRE_IPV6_DST : EP_WIRE_IPV6_SRC),
+				b->addr[i].bytes_be, 16);
+		else if (readdressed)
+			ep_wire_ipv4_readdress(tmpl, frame,
+				mode.down ? EP_WIRE_IPV4_DST : EP_WIRE_IPV4_SRC, b->addr4[i]);
+	}
+	if (!mode.plain && l->ol_flags != 0)
+		tx_offload(l, b, n);
 }
 
 /* Give back what the NIC did not take: the next burst builds the same probes again, so that the NIC's probes are exactly the
  * first ones of the enumeration. */
 static void
-tx_undo(struct lane *l, struct tx_burst *b, uint32_t sent, uint32_t count)
+tx_undo(struct lane *l, struct tx_burst *b, uint32_t size_first, uint32_t sent, uint32_t count)
 {
 	const uint32_t refused = count - sent;
 
 	rte_pktmbuf_free_bulk(&b->mbuf[sent], refused);
-	l->size_next = (uint32_t)(b->tmpl[sent] - l->tmpl);
+	l->size_next = (size_first + sent) % l->size_count;
 	ep_sched_rewind(&l->cursor, refused);
 	ep_pace_return(&l->pace, refused);
 }
 
-/* `down` and `offload` are literals in every caller. */
+static __rte_always_inline void
+tx_build(struct lane *l, struct tx_burst *b, uint32_t n, uint64_t now_cycles,
+	const struct tx_mode mode)
+{
+	const uint8_t pt = mode.down ? EP_WIRE_PT_DOWN : EP_WIRE_PT_UP;
+	const bool readdressed = mode.down || (!mode.plain && l->readdress);
+
+	tx_prefetch(l, b, n);
+	tx_flows(l, b, n, mode);
+	if (mode.down)
+		tx_learned(l, b, n, mode);
+	else if (readdressed)
+		tx_sources(l, b, n, mode);
+	if (!mode.plain)
+		tx_sizes(l, b, n);
+	tx_stamps(l, b, n, now_cycles, mode);
+	ep_wire_batch_blocks(&b->batch, pt);
+	ep_wire_tag_burst(l->tagger, b->batch.block, b->batch.tag, n);
+	tx_checks(l, b, n, pt, readdressed, mode);
+	tx_write(l, b, n, pt, readdressed, mode);
+}
+
 static __rte_always_inline uint32_t
-tx_body(struct lane *l, uint64_t now_cycles, const bool down, const bool offload)
+tx_body(struct lane *l, uint64_t now_cycles, const struct tx_mode mode)
 {
 	const uint32_t n = ep_pace_take(&l->pace, now_cycles);
-	const uint32_t now_ns = lane_ns32(l, now_cycles);
+	const uint32_t size_first = l->size_next;
 	struct tx_burst b;
 	uint32_t sent;
 
 	l->count.not_sent = l->pace.skipped_count;
 	if (n == 0)
 		return 0;
-	if (unlikely(rte_pktmbuf_alloc_bulk(l->pool, b.mbuf, n) != 0)) {
+	if (unlikely(rte_mempool_get_bulk(l->pool, (void **)b.mbuf, n) != 0)) {
 		ep_pace_return(&l->pace, n);
 		l->count.tx_short++;
 		return 0;
 	}
-	for (uint32_t i = 0; i < n; i++)
-		tx_build(l, &b, i, now_ns, down);
-	ep_wire_tag_burst(l->tagger, b.block, b.tag, n);
-	for (uint32_t i = 0; i < n; i++) {
-		ep_wire_finish(
-			b.tmpl[i], rte_pktmbuf_mtod(b.mbuf[i], uint8_t *), b.tag[i], b.udp_sum[i]);
-		if (offload)
-			tx_offload(l, &b, i);
-	}
+	tx_build(l, &b, n, now_cycles, mode);
 	sent = lane_transmit(l, b.mbuf, (uint16_t)n);
 	if (unlikely(sent < n))
-		tx_undo(l, &b, sent, n);
+		tx_undo(l, &b, size_first, sent, n);
 	l->count.accepted += sent;
 	if (likely(sent > 0))
 		l->count.last_tx_cycles = now_cycles;
 	return n;
 }
 
-static uint32_t
-tx_up(struct lane *l, uint64_t now_cycles)
-{
-	return tx_body(l, now_cycles, false, false);
-}
+#define TX_INSTANCE(name, ...)                                                \
+	static uint32_t name(struct lane *l, uint64_t now_cycles)             \
+	{                                                                     \
+		return tx_body(l, now_cycles, (struct tx_mode){__VA_ARGS__}); \
+	}
 
-static uint32_t
-tx_up_offload(struct lane *l, uint64_t now_cycles)
-{
-	return tx_body(l, now_cycles, false, true);
-}
-
-static uint32_t
-tx_down(struct lane *l, uint64_t now_cycles)
-{
-	return tx_body(l, now_cycles, true, false);
-}
-
-static uint32_t
-tx_down_offload(struct lane *l, uint64_t now_cycles)
-{
-	return tx_body(l, now_cycles, true, true);
-}
+TX_INSTANCE(tx_up_plain, .plain = true)
+TX_INSTANCE(tx_up_plain_stamp, .plain = true, .stamp = true)
+TX_INSTANCE(tx_up, .plain = false)
+TX_INSTANCE(tx_up_stamp, .stamp = true)
+TX_INSTANCE(tx_up6, .ipv6 = true)
+TX_INSTANCE(tx_up6_stamp, .ipv6 = true, .stamp = true)
+TX_INSTANCE(tx_down_plain, .down = true, .plain = true)
+TX_INSTANCE(tx_down_plain_stamp, .down = true, .plain = true, .stamp = true)
+TX_INSTANCE(tx_down, .down = true)
+TX_INSTANCE(tx_down_stamp, .down = true, .stamp = true)
+TX_INSTANCE(tx_down6, .down = true, .ipv6 = true)
+TX_INSTANCE(tx_down6_stamp, .down = true, .ipv6 = true, .stamp = true)
 
 lane_tx_fn
-tx_choose(bool down, bool offload)
+HOT_NAME(tx_choose)(const struct tx_choice *c)
 {
-	if (down)
-		return offload ? tx_down_offload : tx_down;
-	return offload ? tx_up_offload : tx_up;
+	static const lane_tx_fn plain[2][2] = {
+		{tx_up_plain, tx_up_plain_stamp}, {tx_down_plain, tx_down_plain_stamp}};
+	static const lane_tx_fn other[2][2][2] = {
+		{{tx_up, tx_up_stamp}, {tx_down, tx_down_stamp}},
+		{{tx_up6, tx_up6_stamp}, {tx_down6, tx_down6_stamp}},
+	};
+
+	if (c->plain && !c->ipv6)
+		return plain[c->down][c->stamp];
+	return other[c->ipv6][c->down][c->stamp];
 }

@@ -21,6 +21,8 @@
 
 /** Number of mixing rounds of the permutation. */
 #define EP_SCHED_ROUNDS 4
+/** Most probes taken in one call. */
+#define EP_SCHED_BURST 32
 
 /** What a flow space is made from. */
 struct ep_sched_cfg {
@@ -41,12 +43,13 @@ struct ep_sched {
 	uint32_t address_count; /**< See ep_sched_cfg. */
 	uint32_t source_base;   /**< See ep_sched_cfg. */
 	uint32_t source_span;   /**< See ep_sched_cfg. */
-	uint64_t port_recip; /**< floor((2^64 - 1) / port_count), for division by multiplication. */
-	uint64_t source_recip; /**< Likewise of source_count. */
-	uint64_t span_recip;   /**< Likewise of source_span. */
+	uint32_t port_recip; /**< floor((2^32 - 1) / port_count), for division by multiplication. */
+	uint32_t source_recip; /**< Likewise of source_count. */
+	uint32_t span_recip;   /**< Likewise of source_span. */
 	/* Permutation constants, from the seed; see sched.c. */
 	uint32_t stride;                     /**< Coprime with F, below F. */
 	uint32_t stride_recip;               /**< floor(stride * 2^32 / F). */
+	uint32_t step[EP_SCHED_BURST];       /**< k * stride mod F. */
 	uint32_t round_key[EP_SCHED_ROUNDS]; /**< In [0, F). */
 	uint32_t round_mix[EP_SCHED_ROUNDS]; /**< Any 32 bits. */
 };
@@ -97,17 +100,22 @@ int ep_sched_init(struct ep_sched *s, const struct ep_sched_cfg *cfg, struct ep_
  */
 int ep_sched_init_list(struct ep_sched *s, uint32_t count, uint64_t seed, struct ep_err *err);
 
-/* n / d for recip = floor((2^64 - 1) / d); exact for every 32-bit n and d (proof in sched.c). */
+/* n / d for recip = floor((2^32 - 1) / d); exact for every 32-bit n and d (proof in sched.c). In 32 bits, for vectors. */
 static inline uint32_t
-ep_sched_div(uint32_t n, uint64_t recip)
+ep_sched_div(uint32_t n, uint32_t d, uint32_t recip)
 {
-	return (uint32_t)(((unsigned __int128)((uint64_t)n + 1) * recip) >> 64);
+	const uint32_t q = (uint32_t)((uint64_t)n * recip >> 32);
+
+	return q + (n - q * d >= d);
 }
 
+/* The smaller of r and r - d (which wraps below d) is the remainder: r is below 2 d. */
 static inline uint32_t
-ep_sched_mod(uint32_t n, uint32_t d, uint64_t recip)
+ep_sched_mod(uint32_t n, uint32_t d, uint32_t recip)
 {
-	return n - ep_sched_div(n, recip) * d;
+	const uint32_t r = n - (uint32_t)((uint64_t)n * recip >> 32) * d;
+
+	return r < r - d ? r : r - d;
 }
 
 /* position * stride mod flow_count (proof in sched.c). */
@@ -174,12 +182,20 @@ ep_sched_port_index(const struct ep_sched *s, uint32_t flow)
 static inline uint16_t
 ep_sched_source_port(const struct ep_sched *s, uint32_t flow)
 {
-	const uint32_t row = ep_sched_div(flow, s->port_recip);
+	const uint32_t row = ep_sched_div(flow, s->port_count, s->port_recip);
 	const uint32_t port_index = flow - row * s->port_count;
 	const uint32_t source = ep_sched_mod(row, s->source_count, s->source_recip);
 
 	return (uint16_t)(s->source_base +
 		ep_sched_mod(port_index + source, s->source_span, s->span_recip));
+}
+
+/** Index of the initiator's address of a flow. Hot path, no division. */
+static inline uint32_t
+ep_sched_address(const struct ep_sched *s, uint32_t flow)
+{
+	return ep_sched_div(ep_sched_div(flow, s->port_count, s->port_recip), s->source_count,
+		s->source_recip);
 }
 
 /** All of a flow number's meaning. Control path. */
@@ -224,6 +240,60 @@ ep_sched_next(const struct ep_sched *s, struct ep_sched_cursor *c, uint64_t *seq
 	c->next = wraps ? c->first : position + 1;
 	c->seq += wraps;
 	return ep_sched_perm(s, position);
+}
+
+/* The burst that runs over the end of the shard. */
+static inline void
+ep_sched_next_wrap(const struct ep_sched *s, struct ep_sched_cursor *c, uint32_t count,
+	uint32_t *flow, uint32_t *seq)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t seq64;
+
+		flow[i] = ep_sched_next(s, c, &seq64);
+		seq[i] = (uint32_t)seq64;
+	}
+}
+
+/**
+ * Take the next probes of a shard: as @p count calls of ep_sched_next(), at the cost of a few. Hot path.
+ *
+ * The multiples of the stride are looked up and one 64-bit product a burst is left; all else is 32-bit arithmetic without a
+ * branch, so that the compiler makes vectors of it.
+ *
+ * @param s
+ *   The schedule.
+ * @param c
+ *   The shard, not empty; advanced.
+ * @param count
+ *   1 to EP_SCHED_BURST [packets].
+ * @param[out] flow
+ *   [EP_SCHED_BURST] flow numbers, or places in the list; those from @p count on are of no meaning, but below flow_count.
+ * @param[out] seq
+ *   [EP_SCHED_BURST] low 32 bits of the sequence numbers.
+ */
+static inline void
+ep_sched_next_burst(const struct ep_sched *s, struct ep_sched_cursor *c, uint32_t count,
+	uint32_t *flow, uint32_t *seq)
+{
+	const uint32_t f = s->flow_count;
+	const uint32_t first = ep_sched_spread(s, c->next);
+	const uint32_t seq32 = (uint32_t)c->seq;
+
+	for (uint32_t i = 0; i < EP_SCHED_BURST; i++) {
+		const uint32_t step = s->step[i];
+		/* first + step mod f; the sum itself may not fit 32 bits. */
+		uint32_t x = first + step - (f & -(uint32_t)(first >= f - step));
+
+		for (unsigned int round = 0; round < EP_SCHED_ROUNDS; round++)
+			x = ep_sched_round(s, round, x);
+		flow[i] = x;
+		seq[i] = seq32;
+	}
+	if (__builtin_expect(count >= c->end - c->next, 0))
+		ep_sched_next_wrap(s, c, count, flow, seq);
+	else
+		c->next += count;
 }
 
 /**

@@ -16,12 +16,15 @@
  * w' = w 2^32 / F - e, 0 <= e < 1: w' x / 2^32 = w x / F - e x / 2^32 lies in (w x / F - 1, w x / F], so q is floor(w x / F) or
  * one less and w x - q F lies in [0, 2 F): one conditional subtraction. w < F makes w' < 2^32; w x and q F stay below 2^64.
  *
- * n div d without division. Let m = floor((2^64 - 1) / d) = (2^64 - 1 - e) / d, 0 <= e < d, and n < 2^32, 1 <= d < 2^32. Then
+ * n div d without division. Let m = floor((2^32 - 1) / d) = (2^32 - 1 - e) / d, 0 <= e < d, and n < 2^32, 1 <= d < 2^32. Then
  *
- *   (n + 1) m / 2^64 = (n + 1) / d - g,   g = (n + 1) (1 + e) / (d 2^64),   0 < g <= 2^32 2^32 / (d 2^64) = 1 / d
+ *   n m / 2^32 = n / d - g,   g = (n / 2^32) ((1 + e) / d),   0 <= g < 1
  *
- * With n = q d + r, 0 <= r < d: the value is below (n + 1) / d <= q + 1 and at least (q d + r + 1) / d - 1 / d >= q. Its floor
- * is q. There is no case apart for d = 1, where m = 2^64 - 1.
+ * so q = floor(n m / 2^32) is floor(n / d) or one less, n - q d lies in [0, 2 d), and one correction makes both right. That
+ * n - q d may not fit 32 bits for d > 2^31 does no harm: q is 0 or 1 there, and n - q d <= n.
+ *
+ * A burst. A(i + k) = A(i) + k * stride mod F: both are below F, and their sum is taken modulo F by comparing A(i) with
+ * F - (k * stride mod F), which fits 32 bits where the sum does not.
  */
 
 #include "ep_sched.h"
@@ -75,6 +78,8 @@ perm_init(struct ep_sched *s, uint64_t seed)
 {
 	s->stride = stride_choose(s->flow_count, &seed);
 	s->stride_recip = (uint32_t)(((uint64_t)s->stride << 32) / s->flow_count);
+	for (uint32_t k = 0; k < EP_SCHED_BURST; k++)
+		s->step[k] = (uint32_t)((uint64_t)k * s->stride % s->flow_count);
 	for (unsigned int round = 0; round < EP_SCHED_ROUNDS; round++) {
 		s->round_key[round] = seed_below(&seed, s->flow_count);
 		s->round_mix[round] = (uint32_t)seed_next(&seed);
@@ -124,9 +129,9 @@ ep_sched_init(struct ep_sched *s, const struct ep_sched_cfg *cfg, struct ep_err 
 		.address_count = cfg->address_count,
 		.source_base = cfg->source_base,
 		.source_span = cfg->source_span,
-		.port_recip = UINT64_MAX / cfg->port_count,
-		.source_recip = UINT64_MAX / cfg->source_count,
-		.span_recip = UINT64_MAX / cfg->source_span,
+		.port_recip = UINT32_MAX / cfg->port_count,
+		.source_recip = UINT32_MAX / cfg->source_count,
+		.span_recip = UINT32_MAX / cfg->source_span,
 	};
 	perm_init(s, cfg->seed);
 	return 0;

@@ -36,6 +36,10 @@
 #define EP_WIRE_MIN_FRAME_IPV6 84    /**< 14 + 40 + 8 + 18 + 4. */
 #define EP_WIRE_MAX_FRAME 9018       /**< Jumbo frame with FCS. */
 #define EP_WIRE_HEADER_MAX 62        /**< Ethernet, IPv6, UDP. */
+#define EP_WIRE_IPV4_SRC 26          /**< Offset of the source address in an untagged frame [B]. */
+#define EP_WIRE_IPV4_DST 30          /**< Offset of the destination address. */
+#define EP_WIRE_IPV6_SRC 22          /**< Offset of the source address in an untagged frame [B]. */
+#define EP_WIRE_IPV6_DST 38          /**< Offset of the destination address. */
 #define EP_WIRE_TTL 64               /**< TTL or hop limit of what we send. */
 #define EP_WIRE_IP_TEXT_BYTES 46     /**< Buffer that holds any address as text. */
 
@@ -96,7 +100,10 @@ struct ep_wire_probe {
 
 /** One message of the tag: flow, sequence, timestamp, original destination port, PT, zero; 4+4+4+2+1+1 bytes, big-endian. */
 struct ep_wire_block {
-	uint8_t bytes_be[16];
+	union {
+		uint8_t bytes_be[16];
+		uint32_t word_be[4];
+	};
 } __attribute__((aligned(16)));
 
 /** Tag computation under one trial key. Opaque; one owner thread (it holds a cipher context). */
@@ -201,38 +208,80 @@ int ep_wire_tmpl_init(struct ep_wire_tmpl *tmpl, const struct ep_wire_ends *ends
 	uint16_t frame_bytes, enum ep_wire_checksum checksum, struct ep_err *err);
 
 /**
- * Write a whole frame except its tag, which is left 0 and outside the checksum. Hot path.
+ * A burst of probes on the way to their frames: one array a field. Entries from the burst's count on may hold anything: they
+ * are computed along and never used. The caller's; about 1 KiB, so on the stack.
+ *
+ *   flow, seq, time_ns, dport -> ep_wire_batch_blocks -> block -> ep_wire_tag_burst -> tag
+ *   ... and ports (, more) -> ep_wire_batch_check... -> check -> ep_wire_batch_write -> frame
+ */
+struct ep_wire_batch {
+	uint32_t flow[EP_WIRE_BURST];
+	uint32_t seq[EP_WIRE_BURST];
+	uint32_t time_ns[EP_WIRE_BURST];
+	uint32_t dport[EP_WIRE_BURST]; /**< The initiator's destination port: in the tag. */
+	uint32_t ports
+		[EP_WIRE_BURST]; /**< Of the UDP header: source port << 16 | destination port. */
+	uint32_t more[EP_WIRE_BURST];  /**< What else adds to the checksum, below 2^19. */
+	uint32_t tag[EP_WIRE_BURST];   /**< As ep_wire_tag_burst() gave it. */
+	uint32_t check[EP_WIRE_BURST]; /**< UDP checksum field. */
+	struct ep_wire_block block[EP_WIRE_BURST];
+	uint32_t
+		marker; /**< EP_WIRE_RTP_MARKER where sequence 0 is a flow's first, 0 where it has wrapped. */
+} __attribute__((aligned(64)));
+
+/** Fill the tags' messages from flow, seq, time_ns and dport. Hot path. */
+static inline void ep_wire_batch_blocks(struct ep_wire_batch *b, uint8_t pt);
+
+/** As ep_wire_batch_blocks(), with each probe's own payload type, [EP_WIRE_BURST]. Hot path. */
+static inline void ep_wire_batch_blocks_of(struct ep_wire_batch *b, const uint32_t *pt);
+
+/**
+ * Fill the UDP checksums (0 becomes 0xffff, RFC 768) of probes without filler that share a constant part. Needs the tags. Hot
+ * path.
+ *
+ * @param udp_sum
+ *   udp_sum of the template.
+ */
+static inline void ep_wire_batch_check(struct ep_wire_batch *b, uint64_t udp_sum, uint8_t pt);
+
+/** As ep_wire_batch_check(), with each probe's own constant part in `more`. Hot path. */
+static inline void ep_wire_batch_check_more(struct ep_wire_batch *b, uint8_t pt);
+
+/** For the NIC to complete: the checksums become the sums of the pseudo headers, which are in `more`. Hot path. */
+static inline void ep_wire_batch_check_offload(struct ep_wire_batch *b);
+
+/** What probe @p i's filler adds to its checksum; at most 0xffff. Hot path. */
+static inline uint32_t ep_wire_batch_filler_sum(
+	const struct ep_wire_batch *b, uint32_t i, const struct ep_wire_tmpl *tmpl);
+
+/** What has to be added to a checksum's sum when a part of it changes from @p before to @p after; at most 0xffff. Hot path. */
+static inline uint32_t ep_wire_sum_change(uint64_t before, uint64_t after);
+
+/**
+ * Write probe @p i of a burst: all but its filler. Hot path.
  *
  * @param[out] frame
  *   tmpl->len bytes.
- * @param block
- *   Filled with the tag's message.
- * @return
- *   The UDP checksum's running sum without the tag, for ep_wire_finish(). For offload, the pseudo header's.
+ * @param ipv6
+ *   Whether the template is of IPv6; a literal.
  */
-static inline uint64_t ep_wire_write(const struct ep_wire_tmpl *tmpl, uint8_t *frame,
-	uint16_t sport, uint16_t dport, const struct ep_wire_probe *probe,
-	struct ep_wire_block *block);
+static inline void ep_wire_batch_write(const struct ep_wire_batch *b, uint32_t i,
+	const struct ep_wire_tmpl *tmpl, uint8_t *frame, uint8_t pt, const bool ipv6);
+
+/** Write the filler of probe @p i of a burst. Hot path. */
+static inline void ep_wire_batch_write_filler(
+	const struct ep_wire_batch *b, uint32_t i, const struct ep_wire_tmpl *tmpl, uint8_t *frame);
 
 /**
- * As ep_wire_write(), to another destination address than the template's (a learned one): the IPv4 header checksum and the
- * pseudo header follow. @p dst is of the template's family. Hot path.
- */
-static inline uint64_t ep_wire_write_to(const struct ep_wire_tmpl *tmpl, uint8_t *frame,
-	const struct ep_wire_ip *dst, uint16_t sport, uint16_t dport,
-	const struct ep_wire_probe *probe, struct ep_wire_block *block);
-
-/**
- * Write the tag and the UDP checksum (0 becomes 0xffff, RFC 768; for offload the pseudo-header sum) into a frame of
- * ep_wire_write(). Hot path.
+ * Write another IPv4 address over one of the template's, the header checksum following (offload: it stays 0). Hot path.
  *
- * @param tag
- *   As ep_wire_tag_burst() gave it, host order.
- * @param udp_sum
- *   What ep_wire_write() or ep_wire_write_to() returned for this frame.
+ * @param offset
+ *   Of the address in the frame: EP_WIRE_IPV4_SRC or EP_WIRE_IPV4_DST.
+ * @param addr
+ *   Host order.
  */
-static inline void ep_wire_finish(
-	const struct ep_wire_tmpl *tmpl, uint8_t *frame, uint32_t tag, uint64_t udp_sum);
+static inline void ep_wire_ipv4_readdress(
+	const struct ep_wire_tmpl *tmpl, uint8_t *frame, uint32_t offset, uint32_t addr);
 
 /** What a received frame holds. Pointers into the frame. */
 struct ep_wire_rx {
@@ -261,6 +310,20 @@ struct ep_wire_rx {
  *   Whether it has the shape of a probe.
  */
 static inline bool ep_wire_parse(uint8_t *frame, uint32_t len, struct ep_wire_rx *rx);
+
+/**
+ * The same for frames as they mostly are, at the cost of a few comparisons: no VLAN tag, no IPv4 options, the family known
+ * beforehand. Hot path.
+ *
+ * @param ipv6
+ *   Which family; a literal.
+ * @return
+ *   Whether ep_wire_parse() would accept it, save for its PT. False for frames of another shape: ask ep_wire_parse().
+ */
+static inline bool ep_wire_plain(const uint8_t *frame, uint32_t len, const bool ipv6);
+
+/** What ep_wire_parse() says of a frame that ep_wire_plain() accepted. Hot path. */
+static inline void ep_wire_plain_rx(uint8_t *frame, const bool ipv6, struct ep_wire_rx *rx);
 
 /** Source address of a parsed frame. */
 static inline void ep_wire_rx_src(const struct ep_wire_rx *rx, struct ep_wire_ip *ip);
@@ -292,415 +355,4 @@ bool ep_wire_filler_ok(const struct ep_wire_rx *rx);
 /** The 8-byte pattern of a probe's filler (host-order number, repeated big-endian, cut at the end). */
 static inline uint64_t ep_wire_filler_word(uint32_t flow, uint32_t seq);
 
-/* --- Bodies of the hot path ----------------------------------------------------------------------------------------- */
-
-#define EP_WIRE_ETH_BYTES 14
-#define EP_WIRE_VLAN_BYTES 4
-#define EP_WIRE_IPV4_BYTES 20
-#define EP_WIRE_IPV6_BYTES 40
-#define EP_WIRE_UDP_BYTES 8
-#define EP_WIRE_ETHERTYPE_IPV4 0x0800
-#define EP_WIRE_ETHERTYPE_IPV6 0x86dd
-#define EP_WIRE_ETHERTYPE_VLAN 0x8100
-#define EP_WIRE_PROTO_UDP 17
-#define EP_WIRE_RTP_VERSION 0x80 /* Version 2, no padding, no extension, no CSRC. */
-#define EP_WIRE_RTP_MARKER 0x80
-#define EP_WIRE_MIX UINT64_C(0x9e3779b97f4a7c15) /* 2^64 / golden ratio, odd. */
-
-static_assert(sizeof(struct ep_wire_block) == 16, "the tag's message is one AES block");
-static_assert(EP_WIRE_OFF_FILLER == EP_WIRE_PROBE_BYTES, "the filler follows the probe");
-static_assert(EP_WIRE_OFF_TAG % 2 == 0 && EP_WIRE_OFF_FILLER % 2 == 0,
-	"checksum words do not straddle fields");
-
-/* Unaligned big-endian access: each is one plain move and a swap. */
-static inline uint16_t
-ep_wire_get16(const uint8_t *p)
-{
-	uint16_t v_be;
-
-	memcpy(&v_be, p, sizeof(v_be));
-	return be16toh(v_be);
-}
-
-static inline uint32_t
-ep_wire_get32(const uint8_t *p)
-{
-	uint32_t v_be;
-
-	memcpy(&v_be, p, sizeof(v_be));
-	return be32toh(v_be);
-}
-
-static inline void
-ep_wire_put16(uint8_t *p, uint16_t v)
-{
-	const uint16_t v_be = htobe16(v);
-
-	memcpy(p, &v_be, sizeof(v_be));
-}
-
-static inline void
-ep_wire_put32(uint8_t *p, uint32_t v)
-{
-	const uint32_t v_be = htobe32(v);
-
-	memcpy(p, &v_be, sizeof(v_be));
-}
-
-/*
- * Checksums are kept as plain 64-bit sums of 16- or 32-bit big-endian numbers and folded at the end: 2^16 = 1 modulo
- * 65535, so a 32-bit number counts as its two halves.
- *
- * A frame adds less than 2^14 numbers below 2^32, so a sum is below 2^48. After the first line it is at most
- * 2^32 + 2^16 - 2, so its high part is 2^16 only where the low one is below 0xffff; after the second at most 0x1fffe;
- * after the third at most 0xffff. Only a sum of 0 folds to 0.
- */
-static inline uint16_t
-ep_wire_fold(uint64_t sum)
-{
-	sum = (sum & UINT32_MAX) + (sum >> 32);
-	sum = (sum & UINT16_MAX) + (sum >> 16);
-	return (uint16_t)((sum & UINT16_MAX) + (sum >> 16));
-}
-
-/* UDP checksum field of a sum: 0 would mean "none" (RFC 768). */
-static inline uint16_t
-ep_wire_udp_field(uint64_t sum)
-{
-	const uint16_t check = (uint16_t)~ep_wire_fold(sum);
-
-	return check != 0 ? check : UINT16_MAX;
-}
-
-/* Sum of an address on the wire. */
-static inline uint64_t
-ep_wire_addr_sum(const uint8_t *addr_be, enum ep_wire_family family)
-{
-	const uint64_t sum = ep_wire_get32(addr_be);
-
-	if (family == EP_WIRE_IPV4)
-		return sum;
-	return sum + ep_wire_get32(addr_be + 4) + ep_wire_get32(addr_be + 8) +
-		ep_wire_get32(addr_be + 12);
-}
-
-static inline void
-ep_wire_block_set(struct ep_wire_block *block, const struct ep_wire_probe *probe)
-{
-	ep_wire_put32(block->bytes_be, probe->flow);
-	ep_wire_put32(block->bytes_be + 4, probe->seq);
-	ep_wire_put32(block->bytes_be + 8, probe->time_ns);
-	ep_wire_put32(
-		block->bytes_be + 12, (uint32_t)probe->orig_dport << 16 | (uint32_t)probe->pt << 8);
-}
-
-/* Two rounds of multiply and shift: both bijective, so no two probes of a trial share a word. */
-static inline uint64_t
-ep_wire_filler_word(uint32_t flow, uint32_t seq)
-{
-	uint64_t word = ((uint64_t)flow << 32 | seq) * EP_WIRE_MIX;
-
-	word = (word ^ word >> 32) * EP_WIRE_MIX;
-	return word ^ word >> 32;
-}
-
-/* The pattern's bytes that a filler's last, cut word keeps; the others 0. */
-static inline uint64_t
-ep_wire_filler_rest(uint64_t word, uint16_t filler_bytes)
-{
-	return word & ~(UINT64_MAX >> 8 * (filler_bytes % 8));
-}
-
-/* What a filler adds to the checksum: it starts at an even offset, and an odd end is padded with 0. */
-static inline uint64_t
-ep_wire_filler_sum(uint64_t word, uint16_t filler_bytes)
-{
-	const uint64_t rest = ep_wire_filler_rest(word, filler_bytes);
-	const uint64_t whole_count = filler_bytes / 8;
-
-	return whole_count * ((word >> 32) + (word & UINT32_MAX)) + (rest >> 32) +
-		(rest & UINT32_MAX);
-}
-
-static inline void
-ep_wire_filler_write(uint8_t *p, uint64_t word, uint16_t filler_bytes)
-{
-	const uint64_t word_be = htobe64(word);
-
-	for (uint32_t i = filler_bytes / 8; i > 0; i--) {
-		memcpy(p, &word_be, sizeof(word_be));
-		p += sizeof(word_be);
-	}
-	if (filler_bytes & 4) {
-		ep_wire_put32(p, (uint32_t)(word >> 32));
-		word <<= 32;
-		p += 4;
-	}
-	if (filler_bytes & 2) {
-		ep_wire_put16(p, (uint16_t)(word >> 48));
-		word <<= 16;
-		p += 2;
-	}
-	if (filler_bytes & 1)
-		*p = (uint8_t)(word >> 56);
-}
-
-/* Headers as in the template: two copies of a constant length, which the compiler turns into moves. */
-static inline void
-ep_wire_header_copy(const struct ep_wire_tmpl *tmpl, uint8_t *frame)
-{
-	if (tmpl->family == EP_WIRE_IPV4)
-		memcpy(frame, tmpl->header,
-			EP_WIRE_ETH_BYTES + EP_WIRE_IPV4_BYTES + EP_WIRE_UDP_BYTES);
-	else
-		memcpy(frame, tmpl->header,
-			EP_WIRE_ETH_BYTES + EP_WIRE_IPV6_BYTES + EP_WIRE_UDP_BYTES);
-}
-
-/* Ports, probe and filler. Returns what they add to the constant parts of the checksum. */
-static inline uint64_t
-ep_wire_probe_write(const struct ep_wire_tmpl *tmpl, uint8_t *frame, uint16_t sport, uint16_t dport,
-	const struct ep_wire_probe *probe, struct ep_wire_block *block)
-{
-	uint8_t *const payload = frame + tmpl->header_bytes;
-	const uint32_t ports = (uint32_t)sport << 16 | dport;
-	const uint32_t pt = (probe->first ? EP_WIRE_RTP_MARKER : 0) | probe->pt;
-	const uint32_t head =
-		(uint32_t)EP_WIRE_RTP_VERSION << 24 | pt << 16 | (probe->seq & UINT16_MAX);
-	const uint64_t word = ep_wire_filler_word(probe->flow, probe->seq);
-
-	ep_wire_put32(payload - EP_WIRE_UDP_BYTES, ports);
-	ep_wire_put32(payload, head);
-	ep_wire_put32(payload + EP_WIRE_OFF_TIME, probe->time_ns);
-	ep_wire_put32(payload + EP_WIRE_OFF_FLOW, probe->flow);
-	ep_wire_put16(payload + EP_WIRE_OFF_SEQ_HIGH, (uint16_t)(probe->seq >> 16));
-	ep_wire_put32(payload + EP_WIRE_OFF_TAG, 0);
-	ep_wire_filler_write(payload + EP_WIRE_OFF_FILLER, word, tmpl->filler_bytes);
-	ep_wire_block_set(block, probe);
-	return (uint64_t)ports + head + probe->time_ns + probe->flow + (probe->seq >> 16) +
-		ep_wire_filler_sum(word, tmpl->filler_bytes);
-}
-
-static inline uint64_t
-ep_wire_write(const struct ep_wire_tmpl *tmpl, uint8_t *frame, uint16_t sport, uint16_t dport,
-	const struct ep_wire_probe *probe, struct ep_wire_block *block)
-{
-	uint64_t sum;
-
-	ep_wire_header_copy(tmpl, frame);
-	sum = ep_wire_probe_write(tmpl, frame, sport, dport, probe, block);
-	return tmpl->checksum == EP_WIRE_CHECKSUM_OFFLOAD ? tmpl->udp_sum : tmpl->udp_sum + sum;
-}
-
-/* RFC 1624 equation 3 on an IPv4 header: ~check and the complement of the old words are added to the new ones. */
-static inline void
-ep_wire_ipv4_check_update(uint8_t *ipv4, uint32_t before, uint32_t after)
-{
-	const uint64_t check = (uint16_t)~ep_wire_get16(ipv4 + 10);
-
-	ep_wire_put16(ipv4 + 10, (uint16_t)~ep_wire_fold(check + (uint32_t)~before + after));
-}
-
-/* Write another destination into a copied header. Returns what it changes of the pseudo header's sum, modulo 2^64. */
-static inline uint64_t
-ep_wire_dst_write(const struct ep_wire_tmpl *tmpl, uint8_t *frame, const struct ep_wire_ip *dst)
-{
-	uint8_t *const l3 = frame + EP_WIRE_ETH_BYTES;
-	uint8_t *const addr_be = l3 + (tmpl->family == EP_WIRE_IPV4 ? 16 : 24);
-	const uint64_t before = ep_wire_addr_sum(addr_be, tmpl->family);
-	const uint64_t after = ep_wire_addr_sum(dst->bytes_be, tmpl->family);
-
-	if (tmpl->family == EP_WIRE_IPV6) {
-		memcpy(addr_be, dst->bytes_be, 16);
-	} else {
-		memcpy(addr_be, dst->bytes_be, 4);
-		if (tmpl->checksum == EP_WIRE_CHECKSUM_SOFTWARE)
-			ep_wire_ipv4_check_update(l3, (uint32_t)before, (uint32_t)after);
-	}
-	return after -
-		before; /* The template's sum contains `before`, so the total is never negative. */
-}
-
-static inline uint64_t
-ep_wire_write_to(const struct ep_wire_tmpl *tmpl, uint8_t *frame, const struct ep_wire_ip *dst,
-	uint16_t sport, uint16_t dport, const struct ep_wire_probe *probe,
-	struct ep_wire_block *block)
-{
-	const uint64_t sum = ep_wire_write(tmpl, frame, sport, dport, probe, block);
-
-	return sum + ep_wire_dst_write(tmpl, frame, dst);
-}
-
-static inline void
-ep_wire_finish(const struct ep_wire_tmpl *tmpl, uint8_t *frame, uint32_t tag, uint64_t udp_sum)
-{
-	uint8_t *const payload = frame + tmpl->header_bytes;
-
-	ep_wire_put32(payload + EP_WIRE_OFF_TAG, tag);
-	ep_wire_put16(payload - 2,
-		tmpl->checksum == EP_WIRE_CHECKSUM_OFFLOAD ? ep_wire_fold(udp_sum)
-							   : ep_wire_udp_field(udp_sum + tag));
-}
-
-/*
- * Length of the IP packet's UDP datagram [B], 0 when it holds none of ours. The caller has seen to it that `avail`, the
- * bytes from l3 on, is at least 42, so the fixed headers can be read.
- */
-static inline uint32_t
-ep_wire_parse_ipv4(uint8_t *l3, uint32_t avail, struct ep_wire_rx *rx)
-{
-	const uint32_t header_bytes = (l3[0] & 0x0fU) * 4;
-	const uint32_t total_bytes = ep_wire_get16(l3 + 2);
-	const bool fragment = (ep_wire_get16(l3 + 6) & 0x3fff) != 0; /* MF or an offset */
-
-	if (l3[0] >> 4 != 4 || l3[9] != EP_WIRE_PROTO_UDP || fragment)
-		return 0;
-	if (header_bytes < EP_WIRE_IPV4_BYTES || total_bytes < header_bytes || total_bytes > avail)
-		return 0;
-	rx->udp = l3 + header_bytes;
-	rx->family = EP_WIRE_IPV4;
-	return total_bytes - header_bytes;
-}
-
-static inline uint32_t
-ep_wire_parse_ipv6(uint8_t *l3, uint32_t avail, struct ep_wire_rx *rx)
-{
-	const uint32_t datagram_bytes = ep_wire_get16(l3 + 4);
-
-	if (l3[0] >> 4 != 6 || l3[6] != EP_WIRE_PROTO_UDP ||
-		EP_WIRE_IPV6_BYTES + datagram_bytes > avail)
-		return 0;
-	rx->udp = l3 + EP_WIRE_IPV6_BYTES;
-	rx->family = EP_WIRE_IPV6;
-	return datagram_bytes;
-}
-
-static inline bool
-ep_wire_parse_l3(uint8_t *frame, uint32_t len, struct ep_wire_rx *rx)
-{
-	uint16_t ethertype = ep_wire_get16(frame + 12);
-	uint32_t l3_offset = EP_WIRE_ETH_BYTES;
-	uint32_t datagram_bytes = 0;
-
-	if (ethertype == EP_WIRE_ETHERTYPE_VLAN) {
-		ethertype = ep_wire_get16(frame + 16);
-		l3_offset += EP_WIRE_VLAN_BYTES;
-	}
-	rx->l3 = frame + l3_offset;
-	if (ethertype == EP_WIRE_ETHERTYPE_IPV4)
-		datagram_bytes = ep_wire_parse_ipv4(rx->l3, len - l3_offset, rx);
-	else if (ethertype == EP_WIRE_ETHERTYPE_IPV6)
-		datagram_bytes = ep_wire_parse_ipv6(rx->l3, len - l3_offset, rx);
-	if (datagram_bytes < EP_WIRE_UDP_BYTES + EP_WIRE_PROBE_BYTES)
-		return false;
-	rx->payload = rx->udp + EP_WIRE_UDP_BYTES;
-	rx->payload_bytes = (uint16_t)(datagram_bytes - EP_WIRE_UDP_BYTES);
-	return ep_wire_get16(rx->udp + 4) == datagram_bytes;
-}
-
-static inline bool
-ep_wire_parse(uint8_t *frame, uint32_t len, struct ep_wire_rx *rx)
-{
-	const uint8_t *payload;
-	uint8_t pt;
-
-	if (len < EP_WIRE_MIN_FRAME_IPV4 - EP_WIRE_FCS_BYTES || !ep_wire_parse_l3(frame, len, rx))
-		return false;
-	payload = rx->payload;
-	pt = payload[EP_WIRE_OFF_PT] & (uint8_t)~EP_WIRE_RTP_MARKER;
-	if (payload[EP_WIRE_OFF_VERSION] != EP_WIRE_RTP_VERSION || pt < EP_WIRE_PT_UP ||
-		pt > EP_WIRE_PT_DOWN)
-		return false;
-
-	rx->sport = ep_wire_get16(rx->udp);
-	rx->dport = ep_wire_get16(rx->udp + 2);
-	rx->tag = ep_wire_get32(payload + EP_WIRE_OFF_TAG);
-	rx->probe.flow = ep_wire_get32(payload + EP_WIRE_OFF_FLOW);
-	rx->probe.seq = (uint32_t)ep_wire_get16(payload + EP_WIRE_OFF_SEQ_HIGH) << 16 |
-		ep_wire_get16(payload + EP_WIRE_OFF_SEQ_LOW);
-	rx->probe.time_ns = ep_wire_get32(payload + EP_WIRE_OFF_TIME);
-	rx->probe.orig_dport = 0;
-	rx->probe.pt = pt;
-	rx->probe.first = (payload[EP_WIRE_OFF_PT] & EP_WIRE_RTP_MARKER) != 0;
-	return true;
-}
-
-static inline void
-ep_wire_rx_src(const struct ep_wire_rx *rx, struct ep_wire_ip *ip)
-{
-	memset(ip, 0, sizeof(*ip));
-	ip->family = rx->family;
-	if (rx->family == EP_WIRE_IPV4)
-		memcpy(ip->bytes_be, rx->l3 + 12, 4);
-	else
-		memcpy(ip->bytes_be, rx->l3 + 8, 16);
-}
-
-/* Swap neighbours of one constant length (source and destination lie side by side in every header). */
-static inline void
-ep_wire_swap(uint8_t *first, const size_t bytes)
-{
-	uint8_t keep[16];
-
-	memcpy(keep, first, bytes);
-	memcpy(first, first + bytes, bytes);
-	memcpy(first + bytes, keep, bytes);
-}
-
-/* Addresses swapped, which no checksum notices, and the TTL of a fresh packet. */
-static inline void
-ep_wire_echo_l3(struct ep_wire_rx *rx)
-{
-	uint8_t *const l3 = rx->l3;
-
-	if (rx->family == EP_WIRE_IPV4) {
-		const uint16_t before = ep_wire_get16(l3 + 8); /* TTL, protocol */
-
-		l3[8] = EP_WIRE_TTL;
-		ep_wire_ipv4_check_update(l3, before, ep_wire_get16(l3 + 8));
-		ep_wire_swap(l3 + 12, 4);
-	} else {
-		l3[7] = EP_WIRE_TTL;
-		ep_wire_swap(l3 + 8, 16);
-	}
-}
-
-static inline void
-ep_wire_echo(
-	uint8_t *frame, struct ep_wire_rx *rx, uint16_t orig_dport, struct ep_wire_block *block)
-{
-	uint8_t *const payload = rx->payload;
-	const uint16_t check = ep_wire_get16(rx->udp + 6);
-	const uint16_t sport = rx->sport;
-	const uint16_t before = ep_wire_get16(payload);
-	uint64_t sum;
-
-	ep_wire_swap(frame, 6);
-	ep_wire_echo_l3(rx);
-	ep_wire_swap(rx->udp, 2);
-	rx->sport = rx->dport;
-	rx->dport = sport;
-
-	rx->probe.pt = EP_WIRE_PT_ECHO;
-	rx->probe.orig_dport = orig_dport;
-	payload[EP_WIRE_OFF_PT] =
-		(uint8_t)((payload[EP_WIRE_OFF_PT] & EP_WIRE_RTP_MARKER) | EP_WIRE_PT_ECHO);
-	ep_wire_put32(payload + EP_WIRE_OFF_TAG, 0);
-	ep_wire_block_set(block, &rx->probe);
-
-	/* RFC 1624 equation 3: the old first word and the old tag go, the new first word comes. */
-	sum = (uint64_t)(uint16_t)~check + (uint16_t)~before + ep_wire_get16(payload) +
-		(uint32_t)~rx->tag;
-	rx->tag = 0;
-	ep_wire_put16(rx->udp + 6, check != 0 ? ep_wire_udp_field(sum) : ep_wire_udp_checksum(rx));
-}
-
-static inline void
-ep_wire_echo_finish(struct ep_wire_rx *rx, uint32_t tag)
-{
-	const uint16_t check = ep_wire_get16(rx->udp + 6);
-
-	rx->tag = tag;
-	ep_wire_put32(rx->payload + EP_WIRE_OFF_TAG, tag);
-	ep_wire_put16(rx->udp + 6, ep_wire_udp_field((uint64_t)(uint16_t)~check + tag));
-}
+#include "wire_batch.h"

@@ -225,13 +225,13 @@ division_by_multiplication_is_exact(void **state)
 	for (uint32_t i = 0; i < 200000; i++) {
 		const uint32_t d = i < EP_ARRAY_LEN(edge) * 1000 ? edge[i / 1000]
 								 : rng_u32() >> rng_below(32) | 1;
-		const uint64_t recip = UINT64_MAX / d;
+		const uint32_t recip = UINT32_MAX / d;
 		const uint32_t multiple = rng_u32() / d * d;
 		const uint32_t n[] = {0, 1, multiple, multiple - 1, multiple + d - 1, rng_u32(),
 			UINT32_MAX, UINT32_MAX - 1};
 
 		for (size_t k = 0; k < EP_ARRAY_LEN(n); k++) {
-			if (ep_sched_div(n[k], recip) != n[k] / d ||
+			if (ep_sched_div(n[k], d, recip) != n[k] / d ||
 				ep_sched_mod(n[k], d, recip) != n[k] % d)
 				fail_msg("%u / %u", n[k], d);
 		}
@@ -434,6 +434,41 @@ next_wraps_at_the_end_of_the_largest_space(void **state)
 	assert_int_equal(c.seq, 0);
 }
 
+/* Every burst length, in spaces from one flow to the largest, over wraps. */
+static void
+next_burst_is_as_many_calls_of_next(void **state)
+{
+	static const uint32_t large[] = {10001, 0x7fffffff, 0x80000001, UINT32_MAX};
+
+	(void)state;
+	for (uint32_t k = 0; k < 3000; k++) {
+		const uint32_t flow_count = k < 1500 ? 1 + rng_below(200) : large[k % 4];
+		const struct ep_sched s = list_of(flow_count, rng_u32());
+		const uint32_t shard_count = 1 + rng_below(flow_count < 8 ? flow_count : 8);
+		struct ep_sched_cursor one =
+			ep_sched_shard(&s, rng_below(shard_count), shard_count);
+		struct ep_sched_cursor burst;
+
+		one.next = one.end - 1 - rng_below(one.end - one.first < 50 ? one.end - one.first : 50);
+		burst = one;
+		for (uint32_t n = 0; n < 10; n++) {
+			const uint32_t count = 1 + rng_below(EP_SCHED_BURST);
+			uint32_t flow[EP_SCHED_BURST], seq[EP_SCHED_BURST];
+
+			ep_sched_next_burst(&s, &burst, count, flow, seq);
+			for (uint32_t i = 0; i < count; i++) {
+				uint64_t want_seq;
+
+				assert_int_equal(flow[i], ep_sched_next(&s, &one, &want_seq));
+				assert_int_equal(seq[i], want_seq);
+			}
+			for (uint32_t i = count; i < EP_SCHED_BURST; i++)
+				assert_true(flow[i] < flow_count);
+			assert_memory_equal(&burst, &one, sizeof(one));
+		}
+	}
+}
+
 static void
 rewind_undoes_next_across_wraps(void **state)
 {
@@ -554,6 +589,7 @@ main(void)
 		cmocka_unit_test_setup(shards_partition_the_positions_evenly, rng_reset),
 		cmocka_unit_test_setup(next_walks_the_permutation_sweep_after_sweep, rng_reset),
 		cmocka_unit_test(next_wraps_at_the_end_of_the_largest_space),
+		cmocka_unit_test_setup(next_burst_is_as_many_calls_of_next, rng_reset),
 		cmocka_unit_test_setup(rewind_undoes_next_across_wraps, rng_reset),
 		cmocka_unit_test_setup(count_ports_equals_counting_each_probe, rng_reset),
 		cmocka_unit_test_setup(count_ports_of_a_list_goes_through_the_list, rng_reset),

@@ -117,26 +117,40 @@ random_frames_verify_and_parse_back(void **state)
 static void
 probe_lies_on_the_wire_as_section_3_draws_it(void **state)
 {
-	static const uint8_t want[18] = {0x80, 0xe1, 0x13, 0x14, 0x21, 0x22, 0x23, 0x24, 0x01, 0x02,
-		0x03, 0x04, 0x11, 0x12, 0xde, 0xad, 0xbe, 0xef};
-	const struct ep_wire_probe probe = {.flow = 0x01020304,
-		.seq = 0x11121314,
-		.time_ns = 0x21222324,
-		.orig_dport = 50000,
-		.pt = EP_WIRE_PT_ECHO,
-		.first = true};
+	static const struct {
+		uint32_t seq;
+		bool first;
+		uint8_t want[18];
+	} row[] = {
+		{0x11121314, false,
+			{0x80, 0x61, 0x13, 0x14, 0x21, 0x22, 0x23, 0x24, 0x01, 0x02, 0x03, 0x04,
+				0x11, 0x12, 0xde, 0xad, 0xbe, 0xef}},
+		{0, true,
+			{0x80, 0xe1, 0, 0, 0x21, 0x22, 0x23, 0x24, 0x01, 0x02, 0x03, 0x04, 0, 0,
+				0xde, 0xad, 0xbe, 0xef}},
+		/* After 2^32 probes the same 32 bits are no beginning. */
+		{0, false,
+			{0x80, 0x61, 0, 0, 0x21, 0x22, 0x23, 0x24, 0x01, 0x02, 0x03, 0x04, 0, 0,
+				0xde, 0xad, 0xbe, 0xef}},
+	};
+	const uint32_t tag = 0xdeadbeef;
 	const struct ep_wire_ends ends = model_random_ends(&rng, EP_WIRE_IPV4);
 	struct ep_wire_tmpl tmpl;
-	struct ep_wire_block block;
 	uint8_t frame[EP_WIRE_MIN_FRAME_IPV6];
-	uint64_t sum;
 
 	(void)state;
 	assert_int_equal(ep_wire_tmpl_init(&tmpl, &ends, 64, EP_WIRE_CHECKSUM_SOFTWARE, NULL), 0);
-	sum = ep_wire_write(&tmpl, frame, 1, 2, &probe, &block);
-	assert_int_equal(model_get(frame + 42 + 14, 4), 0); /* the tag's place */
-	ep_wire_finish(&tmpl, frame, 0xdeadbeef, sum);
-	assert_memory_equal(frame + 42, want, sizeof(want));
+	for (size_t i = 0; i < EP_ARRAY_LEN(row); i++) {
+		const struct ep_wire_probe probe = {.flow = 0x01020304,
+			.seq = row[i].seq,
+			.time_ns = 0x21222324,
+			.orig_dport = 50000,
+			.pt = EP_WIRE_PT_ECHO,
+			.first = row[i].first};
+
+		model_write(&rng, &tmpl, frame, NULL, 1, 2, &probe, &tag, NULL);
+		assert_memory_equal(frame + 42, row[i].want, sizeof(row[i].want));
+	}
 }
 
 /* Against arithmetic: the residue modulo 65535, with 0xffff for 0 except of the sum 0. All below 2^48, edges included. */
@@ -163,16 +177,13 @@ no_checksum_is_ever_zero(void **state)
 	const struct ep_wire_ends ends = model_random_ends(&rng, EP_WIRE_IPV4);
 	const struct ep_wire_probe probe = model_random_probe(&rng);
 	struct ep_wire_tmpl tmpl;
-	struct ep_wire_block block;
 	unsigned int ones_count = 0;
 	uint8_t frame[EP_WIRE_MIN_FRAME_IPV6];
 
 	(void)state;
 	assert_int_equal(ep_wire_tmpl_init(&tmpl, &ends, 65, EP_WIRE_CHECKSUM_SOFTWARE, NULL), 0);
 	for (uint32_t tag = 0; tag <= UINT16_MAX; tag++) {
-		const uint64_t sum = ep_wire_write(&tmpl, frame, 1000, 2000, &probe, &block);
-
-		ep_wire_finish(&tmpl, frame, tag, sum);
+		model_write(&rng, &tmpl, frame, NULL, 1000, 2000, &probe, &tag, NULL);
 		assert_true(model_udp_ok(frame));
 		ones_count += model_get(frame + 40, 2) == 0xffff;
 	}
@@ -202,10 +213,8 @@ writing_to_another_destination_equals_a_template_for_it(void **state)
 		assert_int_equal(ep_wire_tmpl_init(&tmpl, &ends, frame_bytes, checksum, NULL), 0);
 		ends.dst = dst;
 		assert_int_equal(ep_wire_tmpl_init(&direct, &ends, frame_bytes, checksum, NULL), 0);
-		ep_wire_finish(&tmpl, to + shift, tag,
-			ep_wire_write_to(&tmpl, to + shift, &dst, 7, 9, &probe, &block[0]));
-		ep_wire_finish(
-			&direct, want, tag, ep_wire_write(&direct, want, 7, 9, &probe, &block[1]));
+		model_write(&rng, &tmpl, to + shift, &dst, 7, 9, &probe, &tag, &block[0]);
+		model_write(&rng, &direct, want, NULL, 7, 9, &probe, &tag, &block[1]);
 		assert_memory_equal(to + shift, want, frame_bytes - 4);
 		assert_memory_equal(&block[0], &block[1], sizeof(block[0]));
 		if (checksum == EP_WIRE_CHECKSUM_SOFTWARE) {
@@ -228,17 +237,15 @@ offload_leaves_pseudo_header_sum_and_no_ipv4_checksum(void **state)
 		const struct ep_wire_ip dst = model_random_ip(&rng, family);
 		const struct ep_wire_probe probe = model_random_probe(&rng);
 		struct ep_wire_tmpl tmpl;
-		struct ep_wire_block block;
 		uint8_t *const frame = malloc(frame_bytes - 4);
 		uint8_t *const udp = frame + (family == EP_WIRE_IPV4 ? 34 : 54);
 
 		assert_int_equal(ep_wire_tmpl_init(
 					 &tmpl, &ends, frame_bytes, EP_WIRE_CHECKSUM_OFFLOAD, NULL),
 			0);
-		ep_wire_finish(&tmpl, frame, 5, ep_wire_write(&tmpl, frame, 1, 2, &probe, &block));
+		model_write(&rng, &tmpl, frame, NULL, 1, 2, &probe, NULL, NULL);
 		assert_int_equal(model_get(udp + 6, 2), model_pseudo_sum(frame));
-		ep_wire_finish(&tmpl, frame, 5,
-			ep_wire_write_to(&tmpl, frame, &dst, 1, 2, &probe, &block));
+		model_write(&rng, &tmpl, frame, &dst, 1, 2, &probe, NULL, NULL);
 		assert_int_equal(model_get(udp + 6, 2), model_pseudo_sum(frame));
 		if (family == EP_WIRE_IPV4)
 			assert_int_equal(model_get(frame + 24, 2), 0);

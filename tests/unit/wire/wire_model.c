@@ -67,13 +67,15 @@ model_random_ends(struct model_rng *rng, enum ep_wire_family family)
 struct ep_wire_probe
 model_random_probe(struct model_rng *rng)
 {
+	const bool begin = model_rng_range(rng, 0, 3) == 0;
+
 	return (struct ep_wire_probe){
 		.flow = (uint32_t)model_rng_next(rng),
-		.seq = (uint32_t)model_rng_next(rng),
+		.seq = begin ? 0 : (uint32_t)model_rng_next(rng),
 		.time_ns = (uint32_t)model_rng_next(rng),
 		.orig_dport = (uint16_t)model_rng_next(rng),
 		.pt = (uint8_t)model_rng_range(rng, EP_WIRE_PT_UP, EP_WIRE_PT_DOWN),
-		.first = model_rng_bool(rng),
+		.first = begin && model_rng_bool(rng),
 	};
 }
 
@@ -92,6 +94,62 @@ model_random_size(struct model_rng *rng, enum ep_wire_family family)
 		rng, min, model_rng_range(rng, 0, 3) == 0 ? min + 20 : 9018);
 }
 
+static uint64_t
+addr_sum(const struct ep_wire_ip *ip)
+{
+	return ep_wire_addr_sum(ip->bytes_be, ip->family);
+}
+
+static void
+readdress(const struct ep_wire_tmpl *tmpl, uint8_t *frame, const struct ep_wire_ip *dst)
+{
+	if (tmpl->family == EP_WIRE_IPV4)
+		ep_wire_ipv4_readdress(tmpl, frame, EP_WIRE_IPV4_DST, ep_wire_get32(dst->bytes_be));
+	else
+		memcpy(frame + EP_WIRE_IPV6_DST, dst->bytes_be, 16);
+}
+
+void
+model_write(struct model_rng *rng, const struct ep_wire_tmpl *tmpl, uint8_t *frame,
+	const struct ep_wire_ip *dst, uint16_t sport, uint16_t dport,
+	const struct ep_wire_probe *probe, const uint32_t *tag, struct ep_wire_block *block)
+{
+	const uint32_t i = model_rng_range(rng, 0, EP_WIRE_BURST - 1);
+	const bool plain = dst == NULL && tmpl->filler_bytes == 0;
+	struct ep_wire_ip was = {.family = tmpl->family};
+	struct ep_wire_batch b;
+
+	model_rng_bytes(rng, (uint8_t *)&b, sizeof(b));
+	memcpy(was.bytes_be, tmpl->header + (was.family == EP_WIRE_IPV4 ? 30 : 38),
+		was.family == EP_WIRE_IPV4 ? 4 : 16);
+	b.marker = probe->first || probe->seq != 0 ? EP_WIRE_RTP_MARKER : 0;
+	b.flow[i] = probe->flow;
+	b.seq[i] = probe->seq;
+	b.time_ns[i] = probe->time_ns;
+	b.dport[i] = probe->orig_dport;
+	b.ports[i] = (uint32_t)sport << 16 | dport;
+	b.tag[i] = tag != NULL ? *tag : 0;
+	b.more[i] = ep_wire_fold(tmpl->udp_sum) +
+		(dst != NULL ? ep_wire_sum_change(addr_sum(&was), addr_sum(dst)) : 0);
+	for (uint32_t k = 0; k < EP_WIRE_BURST; k++)
+		b.more[k] &= 0x3ffff;
+	ep_wire_batch_blocks(&b, probe->pt);
+	if (block != NULL)
+		*block = b.block[i];
+	if (tmpl->checksum == EP_WIRE_CHECKSUM_OFFLOAD) {
+		ep_wire_batch_check_offload(&b);
+	} else if (plain && model_rng_bool(rng)) {
+		ep_wire_batch_check(&b, tmpl->udp_sum, probe->pt);
+	} else {
+		b.more[i] += ep_wire_batch_filler_sum(&b, i, tmpl);
+		ep_wire_batch_check_more(&b, probe->pt);
+	}
+	ep_wire_batch_write(&b, i, tmpl, frame, probe->pt, tmpl->family == EP_WIRE_IPV6);
+	ep_wire_batch_write_filler(&b, i, tmpl, frame);
+	if (dst != NULL)
+		readdress(tmpl, frame, dst);
+}
+
 struct model_frame
 model_random_frame(struct model_rng *rng, enum ep_wire_family family, uint16_t frame_bytes)
 {
@@ -104,15 +162,12 @@ model_random_frame(struct model_rng *rng, enum ep_wire_family family, uint16_t f
 		.tag = (uint32_t)model_rng_next(rng),
 	};
 	struct ep_wire_tmpl tmpl;
-	struct ep_wire_block block;
-	uint64_t sum;
 
 	f.bytes = malloc(f.len);
 	if (f.bytes == NULL ||
 		ep_wire_tmpl_init(&tmpl, &f.ends, frame_bytes, EP_WIRE_CHECKSUM_SOFTWARE, NULL) < 0)
 		abort();
-	sum = ep_wire_write(&tmpl, f.bytes, f.sport, f.dport, &f.probe, &block);
-	ep_wire_finish(&tmpl, f.bytes, f.tag, sum);
+	model_write(rng, &tmpl, f.bytes, NULL, f.sport, f.dport, &f.probe, &f.tag, NULL);
 	return f;
 }
 

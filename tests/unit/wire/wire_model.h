@@ -39,6 +39,12 @@ enum ep_wire_family model_random_family(struct model_rng *rng);
 /* Any size that the family allows; one in four has the smallest few sizes, where the cut filler words are. */
 uint16_t model_random_size(struct model_rng *rng, enum ep_wire_family family);
 
+/* Builds one frame as the engine does, at a random place of a burst full of other probes. @p dst: written over the template's
+ * destination; NULL: the template's. @p tag: NULL: 0. @p block: filled with the tag's message; may be NULL. */
+void model_write(struct model_rng *rng, const struct ep_wire_tmpl *tmpl, uint8_t *frame,
+	const struct ep_wire_ip *dst, uint16_t sport, uint16_t dport,
+	const struct ep_wire_probe *probe, const uint32_t *tag, struct ep_wire_block *block);
+
 /* A random whole frame with right checksums in a heap buffer of exactly its length. The caller frees it. */
 struct model_frame {
 	uint8_t *bytes;
