@@ -6,7 +6,6 @@
 
 /* Passes of a sample over all 10,001 ports. */
 #define RX_PASSES 15
-#define RX_POOL_MBUFS 16384
 
 static int
 rx_samples(struct feed *f, uint32_t passes, double cycles[BENCH_SAMPLES], struct ep_err *err)
@@ -25,7 +24,7 @@ rx_samples(struct feed *f, uint32_t passes, double cycles[BENCH_SAMPLES], struct
 static int
 rx_run(const struct bench *b, bool echo, double cycles[BENCH_SAMPLES], struct ep_err *err)
 {
-	const struct rig_cfg cfg = {.kind = RIG_SINKS, .pool_mbufs = RX_POOL_MBUFS};
+	const struct rig_cfg cfg = {.kind = RIG_SINKS};
 	struct ep_engine_trial trial = rig_trial();
 	struct ep_engine_count c;
 	struct rig *r = NULL;

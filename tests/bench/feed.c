@@ -1,6 +1,7 @@
 #include "feed.h"
 
 #include <rte_cycles.h>
+#include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
@@ -8,9 +9,16 @@
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Times kept: passes asked for in one call. */
 #define FEED_PASSES_MAX 4096
+/* Room for a frame of 64 B, so that the packets stay in the caches as far as 10,001 of them can. */
+#define FEED_BUF_BYTES 64
+/* As a device's pool has it, and more than the cache may hold back. */
+#define FEED_POOL_CACHE 256
+#define FEED_SPARE_MBUFS 1024
+#define HUGE_BYTES (2u << 20)
 #define FEED_WAIT_NS (20 * EP_NS_PER_S)
 #define FEED_POLL_NS (EP_NS_PER_MS / 5)
 /* Probes have been under way for up to this long, evenly spread [ns]. */
@@ -25,6 +33,8 @@ struct feed {
 	struct rte_eth_fp_ops saved;
 	void *queue_data[1];
 	struct rte_mempool *pool;
+	void *memory; /* Of the pool. */
+	size_t memory_bytes;
 	struct ep_wire_tmpl tmpl;
 	uint32_t chunk_pkts;
 	struct rte_mbuf **mbuf; /* [chunk_pkts] */
@@ -146,6 +156,41 @@ feed_receive(void *queue, struct rte_mbuf **mbuf, uint16_t count)
 	return (uint16_t)n;
 }
 
+/* A pool in huge pages where the kernel has them: which small pages it happens to get decides how well it fits the caches, and no
+ * two runs would agree. */
+static int
+pool_create(struct feed *f)
+{
+	const struct rte_pktmbuf_pool_private private = {
+		.mbuf_data_room_size = RTE_PKTMBUF_HEADROOM + FEED_BUF_BYTES};
+	const unsigned int count = f->chunk_pkts + FEED_SPARE_MBUFS;
+
+	f->pool = rte_mempool_create_empty("bench_feed", count,
+		sizeof(struct rte_mbuf) + private.mbuf_data_room_size, FEED_POOL_CACHE,
+		sizeof(private), SOCKET_ID_ANY, 0);
+	if (f->pool == NULL)
+		return -rte_errno;
+	rte_pktmbuf_pool_init(f->pool, NULL);
+	memcpy(rte_mempool_get_priv(f->pool), &private, sizeof(private));
+	f->memory_bytes = RTE_ALIGN_CEIL(
+		(size_t)count * (f->pool->header_size + f->pool->elt_size + f->pool->trailer_size),
+		HUGE_BYTES);
+	f->memory = mmap(NULL, f->memory_bytes + HUGE_BYTES, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (f->memory == MAP_FAILED)
+		return -errno;
+
+	char *const aligned = RTE_PTR_ALIGN_CEIL((char *)f->memory, HUGE_BYTES);
+
+	madvise(aligned, f->memory_bytes, MADV_HUGEPAGE);
+	memset(aligned, 0, f->memory_bytes);
+	if (rte_mempool_populate_virt(f->pool, aligned, f->memory_bytes, HUGE_BYTES, NULL, NULL) <
+		(int)count)
+		return -ENOMEM;
+	rte_mempool_obj_iter(f->pool, rte_pktmbuf_init, NULL);
+	return 0;
+}
+
 int
 feed_open(const struct bench *b, const struct rig *r, uint32_t chunk_pkts, struct feed **out,
 	struct ep_err *err)
@@ -159,13 +204,14 @@ feed_open(const struct bench *b, const struct rig *r, uint32_t chunk_pkts, struc
 	memset(f, 0, sizeof(*f));
 	f->rig = r;
 	f->clock = b->clock;
-	f->pool = ep_dev_pool(r->dev[RIG_RESPONDER], 0);
 	f->chunk_pkts = chunk_pkts;
 	f->random = 1;
 	f->cursor = ep_sched_shard(&r->space, 0, 1);
 	f->saved = *ops;
 	f->mbuf = calloc(chunk_pkts, sizeof(struct rte_mbuf *));
 	if (f->mbuf != NULL)
+		ret = pool_create(f);
+	if (ret == 0)
 		ret = ep_wire_tagger_create(rig_key, EP_WIRE_TAG_AUTO, &f->tagger);
 	if (ret == 0)
 		ret = ep_wire_tmpl_init(
@@ -188,6 +234,9 @@ feed_close(struct feed *f)
 		return;
 	rte_eth_fp_ops[f->rig->info[RIG_RESPONDER].port_id] = f->saved;
 	ep_wire_tagger_destroy(f->tagger);
+	rte_mempool_free(f->pool);
+	if (f->memory != MAP_FAILED && f->memory != NULL)
+		munmap(f->memory, f->memory_bytes + HUGE_BYTES);
 	free(f->mbuf);
 	free(f);
 }

@@ -35,7 +35,7 @@ static void
 usage(FILE *out)
 {
 	fprintf(out,
-		"Usage: ep_bench [CASE...] [--json] [--cores N[,M]]\n\n"
+		"Usage: ep_bench [CASE...] [--json] [--cores N[,M]] [--verbose]\n\n"
 		"Measure what a packet costs, in cycles of the time stamp counter: median of %d "
 		"samples, and their\n"
 		"spread, (max - min) / median. Without a CASE: all of them.\n\n",
@@ -46,6 +46,7 @@ usage(FILE *out)
 		"\n  --json       print an array of {\"case\", \"cycles\", \"mpps\", \"spread\"}\n"
 		"  --cores N,M  CPUs to measure on; M is for the cases with two workers. Default: "
 		"the last two\n"
+		"  --verbose    print the samples to stderr\n"
 		"  --help       print this\n\n"
 		"Exit codes: 0 done, 1 a case failed (its account was wrong), 2 wrong usage, 3 "
 		"this host lacks something.\n");
@@ -65,6 +66,7 @@ row_find(const char *name)
 struct options {
 	bool json;
 	bool help;
+	bool verbose;
 	uint16_t core[2];
 	uint32_t core_count;
 	const struct row *row[EP_ARRAY_LEN(rows)];
@@ -110,6 +112,7 @@ options_parse(int argc, char **argv, struct options *o)
 	static const struct option options[] = {
 		{"json", no_argument, NULL, 'j'},
 		{"cores", required_argument, NULL, 'c'},
+		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -120,6 +123,7 @@ options_parse(int argc, char **argv, struct options *o)
 			return -EINVAL; /* getopt has said it */
 		o->json |= c == 'j';
 		o->help |= c == 'h';
+		o->verbose |= c == 'v';
 		if (c == 'c' && cores_parse(optarg, o) < 0) {
 			fprintf(stderr,
 				"ep_bench: --cores '%s': one or two numbers of CPUs are wanted, as "
@@ -161,6 +165,15 @@ print(const struct row *row, const struct bench_result *r, bool json, bool first
 	fflush(stdout);
 }
 
+static void
+print_samples(const struct row *row, const double cycles[BENCH_SAMPLES])
+{
+	fprintf(stderr, "%s samples:", row->name);
+	for (int i = 0; i < BENCH_SAMPLES; i++)
+		fprintf(stderr, " %.1f", cycles[i]);
+	fprintf(stderr, "\n");
+}
+
 static int
 run(const struct options *o, const struct bench *b)
 {
@@ -181,6 +194,9 @@ run(const struct options *o, const struct bench *b)
 		}
 
 		const struct bench_result result = bench_summary(b, cycles);
+
+		if (o->verbose)
+			print_samples(o->row[i], cycles);
 
 		print(o->row[i], &result, o->json, first);
 		first = false;
