@@ -1,0 +1,269 @@
+#include "feed.h"
+
+#include <rte_cycles.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include <errno.h>
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* Times kept: passes asked for in one call. */
+#define FEED_PASSES_MAX 4096
+/* Room for a frame of 64 B, so that the packets stay in the caches as far as 10,001 of them can. */
+#define FEED_BUF_BYTES 64
+/* As a device's pool has it, and more than the cache may hold back. */
+#define FEED_POOL_CACHE 256
+#define FEED_SPARE_MBUFS 1024
+#define HUGE_BYTES (2u << 20)
+#define FEED_WAIT_NS (20 * EP_NS_PER_S)
+#define FEED_POLL_NS (EP_NS_PER_MS / 5)
+/* Probes have been under way for up to this long, evenly spread [ns]. */
+#define FEED_TRANSIT_NS_MASK ((1u << 20) - 1)
+
+enum feed_state { FEED_IDLE, FEED_HANDING_OUT, FEED_FAILED };
+
+struct feed {
+	/* Read-only while the worker runs. */
+	const struct rig *rig;
+	struct ep_engine_clock clock;
+	struct rte_eth_fp_ops saved;
+	void *queue_data[1];
+	struct rte_mempool *pool;
+	void *memory; /* Of the pool. */
+	size_t memory_bytes;
+	struct ep_wire_tmpl tmpl;
+	uint32_t chunk_pkts;
+	struct rte_mbuf **mbuf; /* [chunk_pkts] */
+
+	/* The worker's. */
+	alignas(RTE_CACHE_LINE_SIZE) struct ep_wire_tagger *tagger;
+	struct ep_sched_cursor cursor;
+	uint64_t begin_cycles;
+	uint64_t random;
+	uint32_t next;
+	uint64_t handed_out;
+	uint64_t pass_cycles[FEED_PASSES_MAX];
+	enum feed_state state;
+	uint32_t done; /* Passes since the feed was opened; read by the main thread. */
+
+	/* The main thread's. */
+	alignas(RTE_CACHE_LINE_SIZE) uint32_t wanted;
+};
+
+/* xorshift64: no more than variety is needed. */
+static uint32_t
+feed_random(struct feed *f)
+{
+	f->random ^= f->random << 13;
+	f->random ^= f->random >> 7;
+	f->random ^= f->random << 17;
+	return (uint32_t)f->random;
+}
+
+static uint32_t
+feed_now_ns(const struct feed *f)
+{
+	return (uint32_t)(((unsigned __int128)(rte_rdtsc() - f->clock.base_cycles) *
+				  f->clock.ns_mult) >>
+		32);
+}
+
+/* Write up to a burst of probes, as the initiator would. */
+static void
+feed_write(struct feed *f, struct rte_mbuf **mbuf, uint32_t count)
+{
+	struct ep_wire_block block[EP_WIRE_BURST];
+	uint64_t udp_sum[EP_WIRE_BURST];
+	uint32_t tag[EP_WIRE_BURST];
+	const struct rig *r = f->rig;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t seq;
+		const uint32_t flow = ep_sched_next(&r->space, &f->cursor, &seq);
+		const struct ep_wire_probe probe = {
+			.flow = flow,
+			.seq = (uint32_t)seq,
+			.time_ns = feed_now_ns(f) - (feed_random(f) & FEED_TRANSIT_NS_MASK),
+			.orig_dport = r->range.port[ep_sched_port_index(&r->space, flow)],
+			.pt = EP_WIRE_PT_UP,
+			.first = seq == 0,
+		};
+
+		mbuf[i]->data_len = f->tmpl.len;
+		mbuf[i]->pkt_len = f->tmpl.len;
+		udp_sum[i] = ep_wire_write(&f->tmpl, rte_pktmbuf_mtod(mbuf[i], uint8_t *),
+			ep_sched_source_port(&r->space, flow), probe.orig_dport, &probe, &block[i]);
+	}
+	ep_wire_tag_burst(f->tagger, block, tag, count);
+	for (uint32_t i = 0; i < count; i++)
+		ep_wire_finish(&f->tmpl, rte_pktmbuf_mtod(mbuf[i], uint8_t *), tag[i], udp_sum[i]);
+}
+
+static bool
+feed_fill(struct feed *f)
+{
+	if (rte_pktmbuf_alloc_bulk(f->pool, f->mbuf, f->chunk_pkts) != 0)
+		return false;
+	for (uint32_t i = 0; i < f->chunk_pkts; i += EP_WIRE_BURST)
+		feed_write(f, &f->mbuf[i], RTE_MIN(f->chunk_pkts - i, (uint32_t)EP_WIRE_BURST));
+	f->next = 0;
+	return true;
+}
+
+/* Whoever receives has dealt with the last burst when it asks for another one. */
+static void
+feed_pass_end(struct feed *f)
+{
+	f->pass_cycles[f->done % FEED_PASSES_MAX] = rte_rdtsc() - f->begin_cycles;
+	f->handed_out += f->chunk_pkts;
+	f->state = FEED_IDLE;
+	__atomic_store_n(&f->done, f->done + 1, __ATOMIC_RELEASE);
+}
+
+static __rte_noinline void
+feed_pass_begin(struct feed *f)
+{
+	if (f->state != FEED_IDLE || __atomic_load_n(&f->wanted, __ATOMIC_ACQUIRE) == f->done)
+		return;
+	if (!feed_fill(f)) {
+		f->state = FEED_FAILED;
+		return;
+	}
+	f->state = FEED_HANDING_OUT;
+	f->begin_cycles = rte_rdtsc();
+}
+
+/* The receive function. */
+static uint16_t
+feed_receive(void *queue, struct rte_mbuf **mbuf, uint16_t count)
+{
+	struct feed *f = queue;
+	uint32_t n;
+
+	if (f->state == FEED_HANDING_OUT && f->next == f->chunk_pkts)
+		feed_pass_end(f);
+	if (f->state != FEED_HANDING_OUT)
+		feed_pass_begin(f);
+	if (f->state != FEED_HANDING_OUT)
+		return 0;
+	n = RTE_MIN(f->chunk_pkts - f->next, (uint32_t)count);
+	memcpy(mbuf, &f->mbuf[f->next], n * sizeof(*mbuf));
+	f->next += n;
+	return (uint16_t)n;
+}
+
+/* A pool in huge pages where the kernel has them: which small pages it happens to get decides how well it fits the caches, and no
+ * two runs would agree. */
+static int
+pool_create(struct feed *f)
+{
+	const struct rte_pktmbuf_pool_private private = {
+		.mbuf_data_room_size = RTE_PKTMBUF_HEADROOM + FEED_BUF_BYTES};
+	const unsigned int count = f->chunk_pkts + FEED_SPARE_MBUFS;
+
+	f->pool = rte_mempool_create_empty("bench_feed", count,
+		sizeof(struct rte_mbuf) + private.mbuf_data_room_size, FEED_POOL_CACHE,
+		sizeof(private), SOCKET_ID_ANY, 0);
+	if (f->pool == NULL)
+		return -rte_errno;
+	rte_pktmbuf_pool_init(f->pool, NULL);
+	memcpy(rte_mempool_get_priv(f->pool), &private, sizeof(private));
+	f->memory_bytes = RTE_ALIGN_CEIL(
+		(size_t)count * (f->pool->header_size + f->pool->elt_size + f->pool->trailer_size),
+		HUGE_BYTES);
+	f->memory = mmap(NULL, f->memory_bytes + HUGE_BYTES, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (f->memory == MAP_FAILED)
+		return -errno;
+
+	char *const aligned = RTE_PTR_ALIGN_CEIL((char *)f->memory, HUGE_BYTES);
+
+	madvise(aligned, f->memory_bytes, MADV_HUGEPAGE);
+	memset(aligned, 0, f->memory_bytes);
+	if (rte_mempool_populate_virt(f->pool, aligned, f->memory_bytes, HUGE_BYTES, NULL, NULL) <
+		(int)count)
+		return -ENOMEM;
+	rte_mempool_obj_iter(f->pool, rte_pktmbuf_init, NULL);
+	return 0;
+}
+
+int
+feed_open(const struct bench *b, const struct rig *r, uint32_t chunk_pkts, struct feed **out,
+	struct ep_err *err)
+{
+	struct feed *f = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*f));
+	struct rte_eth_fp_ops *ops = &rte_eth_fp_ops[r->info[RIG_RESPONDER].port_id];
+	int ret = -ENOMEM;
+
+	if (f == NULL)
+		return ep_err_set(err, -ENOMEM, "no memory");
+	memset(f, 0, sizeof(*f));
+	f->rig = r;
+	f->clock = b->clock;
+	f->chunk_pkts = chunk_pkts;
+	f->random = 1;
+	f->cursor = ep_sched_shard(&r->space, 0, 1);
+	f->saved = *ops;
+	f->mbuf = calloc(chunk_pkts, sizeof(struct rte_mbuf *));
+	if (f->mbuf != NULL)
+		ret = pool_create(f);
+	if (ret == 0)
+		ret = ep_wire_tagger_create(rig_key, EP_WIRE_TAG_AUTO, &f->tagger);
+	if (ret == 0)
+		ret = ep_wire_tmpl_init(
+			&f->tmpl, &r->ends[RIG_INITIATOR], 64, EP_WIRE_CHECKSUM_SOFTWARE, err);
+	if (ret < 0) {
+		feed_close(f);
+		return ep_err_set(err, ret, "packets cannot be prepared: %s", strerror(-ret));
+	}
+	f->queue_data[0] = f;
+	ops->rxq.data = f->queue_data;
+	ops->rx_pkt_burst = feed_receive;
+	*out = f;
+	return 0;
+}
+
+void
+feed_close(struct feed *f)
+{
+	if (f == NULL)
+		return;
+	rte_eth_fp_ops[f->rig->info[RIG_RESPONDER].port_id] = f->saved;
+	ep_wire_tagger_destroy(f->tagger);
+	rte_mempool_free(f->pool);
+	if (f->memory != MAP_FAILED && f->memory != NULL)
+		munmap(f->memory, f->memory_bytes + HUGE_BYTES);
+	free(f->mbuf);
+	free(f);
+}
+
+int
+feed_pass(struct feed *f, uint32_t count, double *cycles, struct ep_err *err)
+{
+	const uint32_t first = f->wanted;
+	const uint32_t last = first + count;
+
+	assert(count <= FEED_PASSES_MAX);
+	__atomic_store_n(&f->wanted, last, __ATOMIC_RELEASE);
+	for (uint64_t ns = 0; __atomic_load_n(&f->done, __ATOMIC_ACQUIRE) != last;
+		ns += FEED_POLL_NS) {
+		if (ns > FEED_WAIT_NS)
+			return ep_err_set(err, f->state == FEED_FAILED ? -ENOMEM : -ETIMEDOUT,
+				f->state == FEED_FAILED ? "packet buffers do not come back"
+							: "the worker takes no packets");
+		bench_sleep_ns(FEED_POLL_NS);
+	}
+	for (uint32_t i = 0; cycles != NULL && i < count; i++)
+		cycles[i] = (double)f->pass_cycles[(first + i) % FEED_PASSES_MAX] / f->chunk_pkts;
+	return 0;
+}
+
+uint64_t
+feed_count(const struct feed *f)
+{
+	return f->handed_out;
+}

@@ -1,0 +1,69 @@
+#pragma once
+
+/**
+ * @file
+ * A device or two, a flow space and an engine: what everyport sets up for a trial, by the same calls.
+ */
+
+#include "bench.h"
+
+/** Where packets go to and come from. */
+enum rig_kind {
+	RIG_SINK,  /**< Initiator alone on a net_null that receives nothing. */
+	RIG_SINKS, /**< Initiator and responder, each on such a net_null. */
+	RIG_RING,  /**< The in-memory pair. */
+	RIG_MEMIF, /**< Two net_memif of this process. */
+};
+
+struct rig_cfg {
+	enum rig_kind kind;
+	uint32_t source_count;  /**< 0: one. */
+	uint32_t address_count; /**< 0: one. */
+	uint32_t worker_count;  /**< 0: one, which serves both sides. RIG_SINK: each is a queue. */
+	uint32_t pool_mbufs;    /**< 0: as the device has it. */
+	uint16_t ring_descs;    /**< 0: 1024. */
+};
+
+#define RIG_INITIATOR 0
+#define RIG_RESPONDER 1
+/** The key of every trial. */
+extern const uint8_t rig_key[EP_WIRE_KEY_BYTES];
+
+struct rig {
+	struct ep_range range;
+	struct ep_sched space;
+	struct ep_dev *dev[2];
+	struct ep_dev_info info[2];
+	struct ep_wire_ends ends[2];
+	uint32_t side_count;
+	uint32_t worker_count;
+	struct ep_engine *engine;
+};
+
+/** Make it. @return 0 or -errno with a sentence. The caller closes it. */
+int rig_open(
+	const struct bench *b, const struct rig_cfg *cfg, struct rig **out, struct ep_err *err);
+/** Accepts NULL. */
+void rig_close(struct rig *r);
+
+/** A trial of 64-B frames, as fast as possible, that streams up for as long as it is let. */
+struct ep_engine_trial rig_trial(void);
+
+/** Prepare a trial; start the initiator's stream where it has one. */
+int rig_start(struct rig *r, const struct ep_engine_trial *trial, struct ep_err *err);
+
+/** End the stream, wait until what is under way has arrived, stop. @return 0 or -ETIMEDOUT with a sentence. */
+int rig_stop(struct rig *r, struct ep_err *err);
+
+/** The responder's counters of all ports, summed. After rig_stop(). */
+struct ep_acct_port rig_received(const struct rig *r);
+
+/**
+ * What has to hold after a stopped trial: @p sent probes arrived at the responder once each, and nothing else did.
+ * @return 0 or -EIO with a sentence that names the first count that is wrong.
+ */
+int rig_check_received(const struct rig *r, uint64_t sent, struct ep_err *err);
+
+/** Bench counters, for bench_watch(): of a struct rig. */
+uint64_t rig_accepted(void *rig);
+uint64_t rig_first(void *rig);
