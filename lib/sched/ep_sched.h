@@ -130,17 +130,22 @@ ep_sched_spread(const struct ep_sched *s, uint32_t position)
 
 /* One swap-or-not round: an involution on [0, flow_count). */
 static inline uint32_t
-ep_sched_round(const struct ep_sched *s, unsigned int round, uint32_t x)
+ep_sched_swap(uint32_t flow_count, uint32_t key, uint32_t mix, uint32_t x)
 {
-	const uint32_t key = s->round_key[round];
 	const uint32_t partner =
-		key - x + (s->flow_count & -(uint32_t)(x > key)); /* (key - x) mod flow_count */
+		key - x + (flow_count & -(uint32_t)(x > key)); /* (key - x) mod flow_count */
 	uint32_t bits = x > partner ? x : partner;
 
-	bits = (bits ^ s->round_mix[round]) * UINT32_C(0x9e3779b1);
+	bits = (bits ^ mix) * UINT32_C(0x9e3779b1);
 	bits = (bits ^ bits >> 15) * UINT32_C(0x85ebca6b);
 	/* A mask and not a branch: nothing could predict it. */
 	return x ^ ((x ^ partner) & -(bits >> 31));
+}
+
+static inline uint32_t
+ep_sched_round(const struct ep_sched *s, unsigned int round, uint32_t x)
+{
+	return ep_sched_swap(s->flow_count, s->round_key[round], s->round_mix[round], x);
 }
 
 /**
@@ -194,8 +199,8 @@ ep_sched_source_port(const struct ep_sched *s, uint32_t flow)
 static inline uint32_t
 ep_sched_address(const struct ep_sched *s, uint32_t flow)
 {
-	return ep_sched_div(ep_sched_div(flow, s->port_count, s->port_recip), s->source_count,
-		s->source_recip);
+	return ep_sched_div(
+		ep_sched_div(flow, s->port_count, s->port_recip), s->source_count, s->source_recip);
 }
 
 /** All of a flow number's meaning. Control path. */
@@ -273,8 +278,8 @@ ep_sched_next_wrap(const struct ep_sched *s, struct ep_sched_cursor *c, uint32_t
  *   [EP_SCHED_BURST] low 32 bits of the sequence numbers.
  */
 static inline void
-ep_sched_next_burst(const struct ep_sched *s, struct ep_sched_cursor *c, uint32_t count,
-	uint32_t *flow, uint32_t *seq)
+ep_sched_next_burst(const struct ep_sched *restrict s, struct ep_sched_cursor *restrict c,
+	uint32_t count, uint32_t *restrict flow, uint32_t *restrict seq)
 {
 	const uint32_t f = s->flow_count;
 	const uint32_t first = ep_sched_spread(s, c->next);
@@ -282,13 +287,18 @@ ep_sched_next_burst(const struct ep_sched *s, struct ep_sched_cursor *c, uint32_
 
 	for (uint32_t i = 0; i < EP_SCHED_BURST; i++) {
 		const uint32_t step = s->step[i];
-		/* first + step mod f; the sum itself may not fit 32 bits. */
-		uint32_t x = first + step - (f & -(uint32_t)(first >= f - step));
 
-		for (unsigned int round = 0; round < EP_SCHED_ROUNDS; round++)
-			x = ep_sched_round(s, round, x);
-		flow[i] = x;
+		/* first + step mod f; the sum itself may not fit 32 bits. */
+		flow[i] = first + step - (f & -(uint32_t)(first >= f - step));
 		seq[i] = seq32;
+	}
+	/* A round at a time, with its constants in registers: for all that the compiler knows, flow may lie inside s. */
+	for (unsigned int round = 0; round < EP_SCHED_ROUNDS; round++) {
+		const uint32_t key = s->round_key[round];
+		const uint32_t mix = s->round_mix[round];
+
+		for (uint32_t i = 0; i < EP_SCHED_BURST; i++)
+			flow[i] = ep_sched_swap(f, key, mix, flow[i]);
 	}
 	if (__builtin_expect(count >= c->end - c->next, 0))
 		ep_sched_next_wrap(s, c, count, flow, seq);
