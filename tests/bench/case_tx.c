@@ -1,12 +1,8 @@
 /* Sending: the initiator alone on a device that takes everything. */
 
-#include "rig.h"
-
-#include <rte_ethdev.h>
+#include "hook.h"
 
 #include <errno.h>
-
-#define WARM_NS (50 * EP_NS_PER_MS)
 
 /* The NIC's count is not ours. */
 static int
@@ -29,31 +25,33 @@ tx_check(const struct rig *r, struct ep_err *err)
 
 static int
 tx_run(const struct bench *b, const struct rig_cfg *cfg, const struct ep_engine_trial *trial,
-	double cycles[BENCH_SAMPLES], struct ep_err *err)
+	struct bench_samples *samples, struct ep_err *err)
 {
+	struct hook *h = NULL;
 	struct rig *r = NULL;
 	int ret = rig_open(b, cfg, &r, err);
 
 	if (ret < 0)
 		return ret;
-	ret = rig_start(r, trial, err);
-	if (ret == 0) {
-		bench_sleep_ns(WARM_NS);
-		ret = bench_watch(rig_accepted, r, cycles, err);
-	}
-	if (ret == 0)
-		ret = rig_stop(r, err);
+	ret = hook_open(r->info[RIG_INITIATOR].port_id, rig_accepted, r, &h, err);
+	if (ret < 0)
+		goto out;
+	ret = rig_measure(r, trial, hook_meter(h), err);
 	if (ret == 0)
 		ret = tx_check(r, err);
+	if (ret == 0)
+		samples->alone = meter_samples(hook_meter(h), samples->cycles);
+out:
+	hook_close(h);
 	rig_close(r);
 	return ret;
 }
 
 int
-bench_tx(const struct bench *b, double cycles[BENCH_SAMPLES], struct ep_err *err)
+bench_tx(const struct bench *b, struct bench_samples *samples, struct ep_err *err)
 {
 	const struct rig_cfg cfg = {.kind = RIG_SINK};
 	const struct ep_engine_trial trial = rig_trial();
 
-	return tx_run(b, &cfg, &trial, cycles, err);
+	return tx_run(b, &cfg, &trial, samples, err);
 }

@@ -183,9 +183,9 @@ run(const struct options *o, const struct bench *b)
 	if (o->json)
 		printf("[");
 	for (uint32_t i = 0; i < o->row_count; i++) {
-		double cycles[BENCH_SAMPLES];
+		struct bench_samples samples = {0};
 		struct ep_err err = {0};
-		const int ret = o->row[i]->run(b, cycles, &err);
+		const int ret = o->row[i]->run(b, &samples, &err);
 
 		if (ret < 0) {
 			fprintf(stderr, "ep_bench: %s: %s\n", o->row[i]->name, err.text);
@@ -193,10 +193,15 @@ run(const struct options *o, const struct bench *b)
 			continue;
 		}
 
-		const struct bench_result result = bench_summary(b, cycles);
+		const struct bench_result result = bench_summary(b, samples.cycles);
 
+		if (!samples.alone)
+			fprintf(stderr,
+				"ep_bench: %s: the core was not ours alone: the figure is too "
+				"high\n",
+				o->row[i]->name);
 		if (o->verbose)
-			print_samples(o->row[i], cycles);
+			print_samples(o->row[i], samples.cycles);
 
 		print(o->row[i], &result, o->json, first);
 		first = false;

@@ -221,16 +221,6 @@ rig_trial(void)
 	return t;
 }
 
-int
-rig_start(struct rig *r, const struct ep_engine_trial *trial, struct ep_err *err)
-{
-	const int ret = ep_engine_prepare(r->engine, trial, err);
-
-	if (ret == 0)
-		ep_engine_start(r->engine, RIG_INITIATOR);
-	return ret;
-}
-
 /* The stream is over, and the responder has it all. */
 static bool
 all_arrived(const struct rig *r)
@@ -246,7 +236,7 @@ all_arrived(const struct rig *r)
 	return got.received >= sent.accepted;
 }
 
-int
+static int
 rig_stop(struct rig *r, struct ep_err *err)
 {
 	bool done = false;
@@ -263,7 +253,21 @@ rig_stop(struct rig *r, struct ep_err *err)
 		: ep_err_set(err, -ETIMEDOUT, "the stream does not end");
 }
 
-struct ep_acct_port
+int
+rig_measure(struct rig *r, const struct ep_engine_trial *trial, const struct meter *meter,
+	struct ep_err *err)
+{
+	int ret = ep_engine_prepare(r->engine, trial, err);
+
+	if (ret < 0)
+		return ret;
+	ep_engine_start(r->engine, RIG_INITIATOR);
+	ret = meter_wait(meter, err);
+	return ret < 0 ? ret : rig_stop(r, err);
+}
+
+/* All ports of the responder, summed. */
+static struct ep_acct_port
 rig_received(const struct rig *r)
 {
 	struct ep_acct_port *ports = aligned_alloc(64, r->range.port_count * sizeof(*ports));
