@@ -17,6 +17,7 @@
 #define FEED_POOL_CACHE 256
 #define FEED_SPARE_MBUFS 1024
 #define HUGE_BYTES (2u << 20)
+#define FEED_TAG_OFFSET (14 + 20 + 8 + EP_WIRE_OFF_TAG)
 #define FEED_POLL_NS EP_NS_PER_MS
 #define FEED_POLLS 1000
 /* Probes have been under way for up to this long, evenly spread [ns]. */
@@ -68,35 +69,64 @@ feed_now_ns(const struct feed *f)
 		32);
 }
 
-/* Write up to a burst of probes, as the initiator would. */
+/* A probe with everything but its tag, in plain steps: it is not timed. */
 static void
-feed_write(struct feed *f, struct rte_mbuf **mbuf, uint32_t count)
+feed_write(struct feed *f, struct rte_mbuf *m, uint32_t flow, uint32_t seq,
+	struct ep_wire_block *block)
+{
+	const struct rig *r = f->rig;
+	const struct ep_wire_probe probe = {
+		.flow = flow,
+		.seq = seq,
+		.time_ns = feed_now_ns(f) - (feed_random(f) & FEED_TRANSIT_NS_MASK),
+		.orig_dport = r->range.port[ep_sched_port_index(&r->space, flow)],
+		.pt = EP_WIRE_PT_UP,
+	};
+	uint8_t *const frame = rte_pktmbuf_mtod(m, uint8_t *);
+	uint8_t *const payload = frame + f->tmpl.header_bytes;
+
+	memcpy(frame, f->tmpl.header, f->tmpl.header_bytes);
+	ep_wire_put16(payload - 8, ep_sched_source_port(&r->space, flow));
+	ep_wire_put16(payload - 6, probe.orig_dport);
+	payload[EP_WIRE_OFF_VERSION] = 0x80;
+	payload[EP_WIRE_OFF_PT] = (uint8_t)((seq == 0 ? 0x80 : 0) | probe.pt);
+	ep_wire_put16(payload + EP_WIRE_OFF_SEQ_LOW, (uint16_t)seq);
+	ep_wire_put32(payload + EP_WIRE_OFF_TIME, probe.time_ns);
+	ep_wire_put32(payload + EP_WIRE_OFF_FLOW, flow);
+	ep_wire_put16(payload + EP_WIRE_OFF_SEQ_HIGH, (uint16_t)(seq >> 16));
+	m->data_len = f->tmpl.len;
+	m->pkt_len = f->tmpl.len;
+	ep_wire_block_set(block, &probe);
+}
+
+static void
+feed_finish(struct rte_mbuf *m, uint32_t tag)
+{
+	struct ep_wire_rx rx;
+	bool ours;
+
+	ep_wire_put32(rte_pktmbuf_mtod_offset(m, uint8_t *, FEED_TAG_OFFSET), tag);
+	ours = ep_wire_parse(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, &rx);
+	assert(ours);
+	ep_wire_put16(rx.udp + 6, ep_wire_udp_checksum(&rx));
+}
+
+/* Up to a burst of probes. */
+static void
+feed_burst(struct feed *f, struct rte_mbuf **mbuf, uint32_t count)
 {
 	struct ep_wire_block block[EP_WIRE_BURST];
-	uint64_t udp_sum[EP_WIRE_BURST];
 	uint32_t tag[EP_WIRE_BURST];
-	const struct rig *r = f->rig;
 
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t seq;
-		const uint32_t flow = ep_sched_next(&r->space, &f->cursor, &seq);
-		const struct ep_wire_probe probe = {
-			.flow = flow,
-			.seq = (uint32_t)seq,
-			.time_ns = feed_now_ns(f) - (feed_random(f) & FEED_TRANSIT_NS_MASK),
-			.orig_dport = r->range.port[ep_sched_port_index(&r->space, flow)],
-			.pt = EP_WIRE_PT_UP,
-			.first = seq == 0,
-		};
+		const uint32_t flow = ep_sched_next(&f->rig->space, &f->cursor, &seq);
 
-		mbuf[i]->data_len = f->tmpl.len;
-		mbuf[i]->pkt_len = f->tmpl.len;
-		udp_sum[i] = ep_wire_write(&f->tmpl, rte_pktmbuf_mtod(mbuf[i], uint8_t *),
-			ep_sched_source_port(&r->space, flow), probe.orig_dport, &probe, &block[i]);
+		feed_write(f, mbuf[i], flow, (uint32_t)seq, &block[i]);
 	}
 	ep_wire_tag_burst(f->tagger, block, tag, count);
 	for (uint32_t i = 0; i < count; i++)
-		ep_wire_finish(&f->tmpl, rte_pktmbuf_mtod(mbuf[i], uint8_t *), tag[i], udp_sum[i]);
+		feed_finish(mbuf[i], tag[i]);
 }
 
 static bool
@@ -105,7 +135,7 @@ feed_fill(struct feed *f)
 	if (rte_pktmbuf_alloc_bulk(f->pool, f->mbuf, f->pass_pkts) != 0)
 		return false;
 	for (uint32_t i = 0; i < f->pass_pkts; i += EP_WIRE_BURST)
-		feed_write(f, &f->mbuf[i], RTE_MIN(f->pass_pkts - i, (uint32_t)EP_WIRE_BURST));
+		feed_burst(f, &f->mbuf[i], RTE_MIN(f->pass_pkts - i, (uint32_t)EP_WIRE_BURST));
 	f->next = 0;
 	return true;
 }
