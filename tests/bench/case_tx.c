@@ -55,3 +55,29 @@ bench_tx(const struct bench *b, struct bench_samples *samples, struct ep_err *er
 
 	return tx_run(b, &cfg, &trial, samples, err);
 }
+
+int
+bench_tx_stamp(const struct bench *b, struct bench_samples *samples, struct ep_err *err)
+{
+#ifdef EP_SCHED_BURST
+	const struct rig_cfg cfg = {.kind = RIG_SINK};
+	struct ep_engine_trial trial = rig_trial();
+
+	trial.stamp = EP_ENGINE_STAMP_PACKET;
+	return tx_run(b, &cfg, &trial, samples, err);
+#else
+	(void)b;
+	(void)samples;
+	return ep_err_set(err, -ENOTSUP, "the engine does not stamp each packet yet");
+#endif
+}
+
+/* 10,001 ports x 1,000 source ports x 100 addresses. */
+int
+bench_tx_1e9(const struct bench *b, struct bench_samples *samples, struct ep_err *err)
+{
+	const struct rig_cfg cfg = {.kind = RIG_SINK, .source_count = 1000, .address_count = 100};
+	const struct ep_engine_trial trial = rig_trial();
+
+	return tx_run(b, &cfg, &trial, samples, err);
+}

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define GAUGE_ROUNDS 512
+#define WARM_NS (60 * EP_NS_PER_S)
 #define WAIT_NS (6 * EP_NS_PER_S)
 #define POLL_NS (2 * EP_NS_PER_MS)
 
@@ -65,7 +66,8 @@ meter_reset(struct meter *m, uint32_t warm_windows)
 void
 meter_begin(struct meter *m)
 {
-	m->adds_begin = meter_gauge();
+	if (m->warm_windows == 0)
+		m->adds_begin = meter_gauge();
 	m->begin_cycles = rte_rdtsc();
 }
 
@@ -73,13 +75,15 @@ void
 meter_end(struct meter *m, uint64_t now_cycles, uint64_t packets)
 {
 	const double cycles = (double)(now_cycles - m->begin_cycles) / (double)packets;
-	const bool alone = gauge_alone(m->adds_begin) && gauge_alone(meter_gauge());
 	uint32_t n;
 
-	m->alone_run = alone ? m->alone_run + 1 : 0;
 	if (m->warm_windows > 0) {
-		m->warm_windows--;
-	} else if (m->alone_run > METER_SETTLE_WINDOWS) {
+		__atomic_store_n(&m->warm_windows, m->warm_windows - 1, __ATOMIC_RELEASE);
+		return;
+	}
+	m->alone_run =
+		gauge_alone(m->adds_begin) && gauge_alone(meter_gauge()) ? m->alone_run + 1 : 0;
+	if (m->alone_run > METER_SETTLE_WINDOWS) {
 		n = m->alone_count;
 		if (n == METER_KEPT)
 			return;
@@ -92,11 +96,24 @@ meter_end(struct meter *m, uint64_t now_cycles, uint64_t packets)
 	}
 }
 
+static bool
+meter_warm(const struct meter *m)
+{
+	for (uint64_t ns = 0; ns < WARM_NS; ns += POLL_NS) {
+		if (__atomic_load_n(&m->warm_windows, __ATOMIC_ACQUIRE) == 0)
+			return true;
+		bench_sleep_ns(POLL_NS);
+	}
+	return false;
+}
+
 int
 meter_wait(const struct meter *m, struct ep_err *err)
 {
 	uint32_t alone = 0, shared = 0;
 
+	if (!meter_warm(m))
+		return ep_err_set(err, -EIO, "the worker stands still, or is too slow");
 	for (uint64_t ns = 0; ns < WAIT_NS && alone < METER_KEPT; ns += POLL_NS) {
 		bench_sleep_ns(POLL_NS);
 		alone = __atomic_load_n(&m->alone_count, __ATOMIC_ACQUIRE);

@@ -26,7 +26,7 @@ device_open(struct rig *r, uint32_t end, const char *text, const struct rig_cfg 
 	struct ep_err *err)
 {
 	struct ep_dev_cfg dev = {
-		.queue_pairs = (uint16_t)(cfg->kind == RIG_SINK ? r->worker_count : 1),
+		.queue_pairs = (uint16_t)(cfg->kind == RIG_SINK && end == 0 ? r->worker_count : 1),
 		.ring_descs = cfg->ring_descs,
 		.mtu_frame_bytes = 1518,
 		.pool_mbufs = cfg->pool_mbufs,
@@ -107,7 +107,7 @@ devices_open(struct rig *r, const struct rig_cfg *cfg, struct ep_err *err)
 		break;
 	}
 	ret = device_open(r, 0, "net_null0,no-rx=1", cfg, err);
-	if (ret == 0 && cfg->kind == RIG_SINKS)
+	if (ret == 0 && (cfg->kind == RIG_SINKS || cfg->spare_sink))
 		ret = device_open(r, 1, "net_null1,no-rx=1", cfg, err);
 	return ret;
 }
@@ -143,8 +143,9 @@ engine_create(const struct bench *b, struct rig *r, struct ep_err *err)
 		.seed = RIG_SEED,
 	};
 
-	for (uint32_t i = 0; i < r->side_count; i++) {
+	for (uint32_t i = 0; i < 2 && r->dev[i] != NULL; i++)
 		ep_dev_info(r->dev[i], &r->info[i]);
+	for (uint32_t i = 0; i < r->side_count; i++) {
 		cfg.side[i].role = i == RIG_INITIATOR ? EP_ENGINE_INITIATOR : EP_ENGINE_RESPONDER;
 		cfg.side[i].dev = r->dev[i];
 		cfg.side[i].ends = r->ends[i];
@@ -236,8 +237,8 @@ all_arrived(const struct rig *r)
 	return got.received >= sent.accepted;
 }
 
-static int
-rig_stop(struct rig *r, struct ep_err *err)
+int
+rig_end(struct rig *r, struct ep_err *err)
 {
 	bool done = false;
 
@@ -254,16 +255,24 @@ rig_stop(struct rig *r, struct ep_err *err)
 }
 
 int
+rig_begin(struct rig *r, const struct ep_engine_trial *trial, struct ep_err *err)
+{
+	const int ret = ep_engine_prepare(r->engine, trial, err);
+
+	if (ret == 0)
+		ep_engine_start(r->engine, RIG_INITIATOR);
+	return ret;
+}
+
+int
 rig_measure(struct rig *r, const struct ep_engine_trial *trial, const struct meter *meter,
 	struct ep_err *err)
 {
-	int ret = ep_engine_prepare(r->engine, trial, err);
+	int ret = rig_begin(r, trial, err);
 
-	if (ret < 0)
-		return ret;
-	ep_engine_start(r->engine, RIG_INITIATOR);
-	ret = meter_wait(meter, err);
-	return ret < 0 ? ret : rig_stop(r, err);
+	if (ret == 0)
+		ret = meter_wait(meter, err);
+	return ret < 0 ? ret : rig_end(r, err);
 }
 
 /* All ports of the responder, summed. */

@@ -22,6 +22,7 @@ struct rig_cfg {
 	uint32_t worker_count;  /**< 0: one, which serves both sides. RIG_SINK: each is a queue. */
 	uint32_t pool_mbufs;    /**< 0: as the device has it. */
 	uint16_t ring_descs;    /**< 0: 1024. */
+	bool spare_sink;        /**< RIG_SINK: open a second one, dev[1], which no side has. */
 };
 
 #define RIG_INITIATOR 0
@@ -48,6 +49,12 @@ void rig_close(struct rig *r);
 
 /** A trial of 64-B frames, as fast as possible, that streams up for as long as it is let. */
 struct ep_engine_trial rig_trial(void);
+
+/** Prepare a trial and start the initiator's stream, if it has one. */
+int rig_begin(struct rig *r, const struct ep_engine_trial *trial, struct ep_err *err);
+
+/** Silence it, let what is under way arrive, stop. @return 0 or -ETIMEDOUT (the stream does not end), with a sentence. */
+int rig_end(struct rig *r, struct ep_err *err);
 
 /**
  * Run a trial until a meter in it has its windows, let what is under way arrive, and stop.
