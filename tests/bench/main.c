@@ -15,8 +15,7 @@
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2
 #define EXIT_ENVIRONMENT 3
-#define WORKER_PRIORITY 10
-#define MAIN_PRIORITY 11 /* With a worker on each CPU, it runs nowhere else. */
+#define PRIORITY 10
 
 struct row {
 	const char *name;
@@ -220,13 +219,16 @@ run(const struct options *o, const struct bench *b)
 	return code;
 }
 
-/* Threads inherit it. A measurement is worth more than whatever else wants the CPU for a moment; who may not goes on. */
+/*
+ * A measurement is worth more than whatever else wants the CPU for a moment; who may not goes on without. Threads inherit it. Round
+ * robin, since with a worker on each CPU the main thread, which DPDK lets spin when it waits for them, has to share with one of them.
+ */
 static void
-priority_set(int priority)
+priority_raise(void)
 {
-	const struct sched_param param = {.sched_priority = priority};
+	const struct sched_param param = {.sched_priority = PRIORITY};
 
-	sched_setscheduler(0, SCHED_FIFO, &param);
+	sched_setscheduler(0, SCHED_RR, &param);
 }
 
 int
@@ -245,7 +247,7 @@ main(int argc, char **argv)
 	}
 	b.core_count = o.core_count;
 	memcpy(b.core, o.core, sizeof(b.core));
-	priority_set(WORKER_PRIORITY);
+	priority_raise();
 
 	const struct ep_dev_eal_cfg eal = {
 		.memory_mib = MEMORY_MIB, .worker_count = b.core_count, .cores = b.core};
@@ -254,7 +256,6 @@ main(int argc, char **argv)
 		fprintf(stderr, "ep_bench: %s\n", err.text);
 		return EXIT_ENVIRONMENT;
 	}
-	priority_set(MAIN_PRIORITY);
 	ep_engine_clock_calibrate(&b.clock);
 	code = run(&o, &b);
 	ep_dev_eal_fini();
