@@ -1,11 +1,11 @@
 /* The bare functions of the hot path, over bursts of 32. */
 
+#include "lib_hot.h"
 #include "meter.h"
 
 #include <rte_cycles.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
-#include <rte_prefetch.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,28 +18,13 @@
 #define LIB_TAG_BURSTS 8
 #define HUGE_BYTES ((size_t)2 << 20)
 
-struct lib;
-typedef void (*lib_burst_fn)(struct lib *l);
-
+/* A function under the meter. */
 struct lib {
 	struct meter meter;
 	lib_burst_fn burst;
 	uint64_t bursts; /* Done. */
 	bool stop;
-
-	struct ep_sched space;
-	struct ep_sched_cursor cursor;
-	uint32_t flow[EP_WIRE_BURST];
-	uint32_t seq[EP_WIRE_BURST];
-
-	struct ep_wire_tagger *tagger;
-	struct ep_wire_block block[LIB_TAG_BURSTS][EP_WIRE_BURST];
-	uint32_t tag[LIB_TAG_BURSTS][EP_WIRE_BURST];
-
-	struct ep_acct acct;
-	uint32_t *order; /* [LIB_PORTS] flows as they arrive. */
-	uint32_t next;
-	uint32_t sweep;
+	struct lib_work work;
 };
 
 /* Until the main thread has enough: by this, it is always one worker core that is measured. */
@@ -51,7 +36,7 @@ lib_loop(void *arg)
 	while (!__atomic_load_n(&l->stop, __ATOMIC_RELAXED)) {
 		meter_begin(&l->meter);
 		for (int i = 0; i < LIB_BURSTS; i++)
-			l->burst(l);
+			l->burst(&l->work);
 		meter_end(&l->meter, rte_rdtsc(), LIB_BURSTS * EP_WIRE_BURST);
 		l->bursts += LIB_BURSTS;
 	}
@@ -97,34 +82,43 @@ lib_space(struct lib *l, struct ep_err *err)
 		.source_base = 20000,
 		.source_span = 45000,
 		.seed = 1};
-	const int ret = ep_sched_init(&l->space, &cfg, err);
+	const int ret = ep_sched_init(&l->work.space, &cfg, err);
 
 	if (ret == 0)
-		l->cursor = ep_sched_shard(&l->space, 0, 1);
+		l->work.cursor = ep_sched_shard(&l->work.space, 0, 1);
 	return ret;
 }
 
 /* --- Tag -------------------------------------------------------------------------------------------------------------------- */
 
-static void
-tag_burst(struct lib *l)
-{
-	const uint32_t i = l->next++ % LIB_TAG_BURSTS;
+struct tag_work {
+	struct lib lib;
+	uint32_t next;
+	struct ep_wire_tagger *tagger;
+	struct ep_wire_block block[LIB_TAG_BURSTS][EP_WIRE_BURST];
+	uint32_t tag[LIB_TAG_BURSTS][EP_WIRE_BURST];
+};
 
-	ep_wire_tag_burst(l->tagger, l->block[i], l->tag[i], EP_WIRE_BURST);
+static void
+tag_burst(struct lib_work *w)
+{
+	struct tag_work *t = RTE_PTR_SUB(w, offsetof(struct tag_work, lib.work));
+	const uint32_t i = t->next++ % LIB_TAG_BURSTS;
+
+	ep_wire_tag_burst(t->tagger, t->block[i], t->tag[i], EP_WIRE_BURST);
 }
 
 /* Each is what the CMAC of RFC 4493 gives. */
 static int
-tag_check(const struct lib *l, const uint8_t *key, struct ep_err *err)
+tag_check(const struct tag_work *t, const uint8_t *key, struct ep_err *err)
 {
 	for (uint32_t i = 0; i < LIB_TAG_BURSTS; i++)
 		for (uint32_t k = 0; k < EP_WIRE_BURST; k++) {
+			const struct ep_wire_block *block = &t->block[i][k];
 			uint8_t mac[16];
 
-			if (ep_wire_cmac(key, l->block[i][k].bytes_be, sizeof(l->block[i][k]),
-				    mac) < 0 ||
-				ep_wire_get32(mac) != l->tag[i][k])
+			if (ep_wire_cmac(key, block->bytes_be, sizeof(*block), mac) < 0 ||
+				ep_wire_get32(mac) != t->tag[i][k])
 				return ep_err_set(err, -EIO, "tag %u of burst %u is wrong", k, i);
 		}
 	return 0;
@@ -134,44 +128,30 @@ int
 bench_tag(const struct bench *b, struct bench_samples *samples, struct ep_err *err)
 {
 	static const uint8_t key[EP_WIRE_KEY_BYTES] = "sixteen bytes it";
-	struct lib *l = lib_create(tag_burst);
+	struct tag_work *t = aligned_alloc(64, RTE_ALIGN_CEIL(sizeof(*t), 64));
 	int ret;
 
 	(void)b;
-	if (l == NULL)
+	if (t == NULL)
 		return ep_err_set(err, -ENOMEM, "no memory");
+	memset(t, 0, sizeof(*t));
+	t->lib.burst = tag_burst;
 	for (uint32_t i = 0; i < LIB_TAG_BURSTS; i++)
 		for (uint32_t k = 0; k < EP_WIRE_BURST; k++)
-			ep_wire_put32(l->block[i][k].bytes_be, i * EP_WIRE_BURST + k);
-	ret = ep_wire_tagger_create(key, EP_WIRE_TAG_AUTO, &l->tagger);
+			ep_wire_put32(t->block[i][k].bytes_be, i * EP_WIRE_BURST + k);
+	ret = ep_wire_tagger_create(key, EP_WIRE_TAG_AUTO, &t->tagger);
 	if (ret < 0)
 		ep_err_set(err, ret, "AES cannot be set up: %s", strerror(-ret));
 	else
-		ret = lib_run(l, samples, err);
+		ret = lib_run(&t->lib, samples, err);
 	if (ret == 0)
-		ret = tag_check(l, key, err);
-	ep_wire_tagger_destroy(l->tagger);
-	free(l);
+		ret = tag_check(t, key, err);
+	ep_wire_tagger_destroy(t->tagger);
+	free(t);
 	return ret;
 }
 
 /* --- Permutation ------------------------------------------------------------------------------------------------------------ */
-
-static void
-perm_burst(struct lib *l)
-{
-#ifdef EP_SCHED_BURST
-	ep_sched_next_burst(&l->space, &l->cursor, EP_WIRE_BURST, l->flow, l->seq);
-#else
-	for (uint32_t i = 0; i < EP_WIRE_BURST; i++) {
-		uint64_t seq;
-
-		l->flow[i] = ep_sched_next(&l->space, &l->cursor, &seq);
-		l->seq[i] = (uint32_t)seq;
-	}
-#endif
-	__asm__ volatile("" : : "r"(l->flow), "r"(l->seq) : "memory");
-}
 
 /* The last burst is what the permutation says of its positions. */
 static int
@@ -180,17 +160,19 @@ perm_check(const struct lib *l, struct ep_err *err)
 	const uint64_t first = (l->bursts - 1) * EP_WIRE_BURST;
 
 	for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
-		if (l->flow[i] != ep_sched_perm(&l->space, (uint32_t)((first + i) % LIB_PORTS)) ||
-			l->seq[i] != (uint32_t)((first + i) / LIB_PORTS))
+		if (l->work.flow[i] !=
+				ep_sched_perm(
+					&l->work.space, (uint32_t)((first + i) % LIB_PORTS)) ||
+			l->work.seq[i] != (uint32_t)((first + i) / LIB_PORTS))
 			return ep_err_set(err, -EIO, "probe %llu has flow %u and sequence %u",
-				(unsigned long long)first + i, l->flow[i], l->seq[i]);
+				(unsigned long long)first + i, l->work.flow[i], l->work.seq[i]);
 	return 0;
 }
 
 int
 bench_perm(const struct bench *b, struct bench_samples *samples, struct ep_err *err)
 {
-	struct lib *l = lib_create(perm_burst);
+	struct lib *l = lib_create(lib_choose()->perm);
 	int ret;
 
 	(void)b;
@@ -207,31 +189,10 @@ bench_perm(const struct bench *b, struct bench_samples *samples, struct ep_err *
 
 /* --- Window ----------------------------------------------------------------------------------------------------------------- */
 
-/* One probe of each port, in the order in which they are sent, then the next one of each. As the engine does, a burst's lines are
- * asked for beforehand. */
-static void
-window_burst(struct lib *l)
-{
-	uint32_t flow[EP_WIRE_BURST], seq[EP_WIRE_BURST];
-
-	for (uint32_t i = 0; i < EP_WIRE_BURST; i++) {
-		flow[i] = l->order[l->next];
-		seq[i] = l->sweep;
-		rte_prefetch0(&l->acct.flow[flow[i]]);
-		rte_prefetch0(&l->acct.port[flow[i]]);
-		if (++l->next == LIB_PORTS) {
-			l->next = 0;
-			l->sweep++;
-		}
-	}
-	for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
-		ep_acct_push(&l->acct, flow[i], flow[i], seq[i], 64);
-}
-
 static int
 window_check(const struct lib *l, struct ep_err *err)
 {
-	const struct ep_acct_port all = ep_acct_ports_sum(l->acct.port, LIB_PORTS);
+	const struct ep_acct_port all = ep_acct_ports_sum(l->work.acct.port, LIB_PORTS);
 	const uint64_t pushed = l->bursts * EP_WIRE_BURST;
 
 	if (all.count[EP_ACCT_NEW] != pushed || ep_acct_received(&all) != pushed)
@@ -258,22 +219,22 @@ table_create(size_t bytes)
 static int
 window_tables(struct lib *l, struct ep_err *err)
 {
-	l->acct.flow_count = LIB_PORTS;
-	l->acct.port_count = LIB_PORTS;
-	l->acct.flow = table_create(LIB_PORTS * sizeof(*l->acct.flow));
-	l->acct.port = table_create(LIB_PORTS * sizeof(*l->acct.port));
-	l->order = calloc(LIB_PORTS, sizeof(*l->order));
-	if (l->acct.flow == NULL || l->acct.port == NULL || l->order == NULL)
+	l->work.acct.flow_count = LIB_PORTS;
+	l->work.acct.port_count = LIB_PORTS;
+	l->work.acct.flow = table_create(LIB_PORTS * sizeof(*l->work.acct.flow));
+	l->work.acct.port = table_create(LIB_PORTS * sizeof(*l->work.acct.port));
+	l->work.order = calloc(LIB_PORTS, sizeof(*l->work.order));
+	if (l->work.acct.flow == NULL || l->work.acct.port == NULL || l->work.order == NULL)
 		return ep_err_set(err, -ENOMEM, "no memory");
 	for (uint32_t i = 0; i < LIB_PORTS; i++)
-		l->order[i] = ep_sched_perm(&l->space, i);
+		l->work.order[i] = ep_sched_perm(&l->work.space, i);
 	return 0;
 }
 
 int
 bench_window(const struct bench *b, struct bench_samples *samples, struct ep_err *err)
 {
-	struct lib *l = lib_create(window_burst);
+	struct lib *l = lib_create(lib_choose()->window);
 	int ret;
 
 	(void)b;
@@ -286,9 +247,9 @@ bench_window(const struct bench *b, struct bench_samples *samples, struct ep_err
 		ret = lib_run(l, samples, err);
 	if (ret == 0)
 		ret = window_check(l, err);
-	free(l->acct.flow);
-	free(l->acct.port);
-	free(l->order);
+	free(l->work.acct.flow);
+	free(l->work.acct.port);
+	free(l->work.order);
 	free(l);
 	return ret;
 }

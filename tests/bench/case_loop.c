@@ -38,7 +38,7 @@ bench_loop_ring(const struct bench *b, struct bench_samples *samples, struct ep_
 int
 bench_loop_memif(const struct bench *b, struct bench_samples *samples, struct ep_err *err)
 {
-	const struct rig_cfg cfg = {.kind = RIG_MEMIF, .ring_descs = 2048};
+	const struct rig_cfg cfg = {.kind = RIG_MEMIF};
 
 	return loop_run(b, &cfg, samples, err);
 }

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define RIG_PORTS "50000-60000"
 #define RIG_FRAME_BYTES 64
@@ -62,6 +61,8 @@ memif_wait(const struct rig *r, struct ep_err *err)
 static int
 memif_open(struct rig *r, const struct rig_cfg *cfg, struct ep_err *err)
 {
+	/* An abstract one, that nobody else has. */
+	const unsigned long long socket = ep_engine_now_cycles();
 	uint32_t rsize = 0;
 	int ret = 0;
 
@@ -71,8 +72,9 @@ memif_open(struct rig *r, const struct rig_cfg *cfg, struct ep_err *err)
 		char text[128];
 
 		snprintf(text, sizeof(text),
-			"net_memif%u,role=%s,id=1,socket-abstract=yes,socket=/ep_bench.%d,rsize=%u",
-			end, end == 0 ? "server" : "client", (int)getpid(), rsize);
+			"net_memif%u,role=%s,id=1,socket-abstract=yes,socket=/"
+			"ep_bench.%llx,rsize=%u",
+			end, end == 0 ? "server" : "client", socket, rsize);
 		ret = device_open(r, end, text, cfg, err);
 	}
 	return ret < 0 ? ret : memif_wait(r, err);

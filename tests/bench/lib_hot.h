@@ -1,0 +1,40 @@
+#pragma once
+
+/**
+ * @file
+ * The bare functions of the hot path over a burst, compiled for the same instruction sets as the engine's files: the functions are
+ * inline, so what they cost is a matter of who compiles them.
+ */
+
+#include <ep_acct.h>
+#include <ep_sched.h>
+#include <ep_wire.h>
+
+/** What they work on. */
+struct lib_work {
+	struct ep_sched space;
+	struct ep_sched_cursor cursor;
+	uint32_t flow[EP_WIRE_BURST];
+	uint32_t seq[EP_WIRE_BURST];
+
+	struct ep_acct acct;
+	uint32_t *order; /**< [port_count] flows as they arrive. */
+	uint32_t next;   /**< Place in it. */
+	uint32_t sweep;  /**< Sequence number. */
+};
+
+typedef void (*lib_burst_fn)(struct lib_work *w);
+
+/** One instruction set. */
+struct lib_isa {
+	const char *name;
+	lib_burst_fn perm; /**< Take the next burst of the schedule. */
+	lib_burst_fn
+		window; /**< Account a burst: one probe of each port in turn, lines asked for beforehand, as the engine does. */
+};
+
+/** The best that this CPU can run. */
+const struct lib_isa *lib_choose(void);
+
+/** By name, "baseline", "x86-64-v3" or "x86-64-v4"; NULL where there is none, or this CPU cannot run it. */
+const struct lib_isa *lib_find(const char *name);
