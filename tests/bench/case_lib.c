@@ -10,13 +10,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define LIB_BURSTS 128 /* Of a window. */
 #define LIB_WARM_WINDOWS 50
-#define LIB_PORTS 10001
 #define LIB_TAG_BURSTS 8
-#define HUGE_BYTES ((size_t)2 << 20)
 
 /* A function under the meter. */
 struct lib {
@@ -71,22 +68,6 @@ lib_create(lib_burst_fn burst)
 		l->burst = burst;
 	}
 	return l;
-}
-
-static int
-lib_space(struct lib *l, struct ep_err *err)
-{
-	const struct ep_sched_cfg cfg = {.port_count = LIB_PORTS,
-		.source_count = 1,
-		.address_count = 1,
-		.source_base = 20000,
-		.source_span = 45000,
-		.seed = 1};
-	const int ret = ep_sched_init(&l->work.space, &cfg, err);
-
-	if (ret == 0)
-		l->work.cursor = ep_sched_shard(&l->work.space, 0, 1);
-	return ret;
 }
 
 /* --- Tag -------------------------------------------------------------------------------------------------------------------- */
@@ -178,11 +159,12 @@ bench_perm(const struct bench *b, struct bench_samples *samples, struct ep_err *
 	(void)b;
 	if (l == NULL)
 		return ep_err_set(err, -ENOMEM, "no memory");
-	ret = lib_space(l, err);
+	ret = lib_work_init(&l->work, err);
 	if (ret == 0)
 		ret = lib_run(l, samples, err);
 	if (ret == 0)
 		ret = perm_check(l, err);
+	lib_work_fini(&l->work);
 	free(l);
 	return ret;
 }
@@ -203,34 +185,6 @@ window_check(const struct lib *l, struct ep_err *err)
 	return 0;
 }
 
-/* In huge pages where the kernel has them, as the engine's. */
-static void *
-table_create(size_t bytes)
-{
-	void *p = aligned_alloc(HUGE_BYTES, RTE_ALIGN_CEIL(bytes, HUGE_BYTES));
-
-	if (p != NULL) {
-		madvise(p, RTE_ALIGN_CEIL(bytes, HUGE_BYTES), MADV_HUGEPAGE);
-		memset(p, 0, bytes);
-	}
-	return p;
-}
-
-static int
-window_tables(struct lib *l, struct ep_err *err)
-{
-	l->work.acct.flow_count = LIB_PORTS;
-	l->work.acct.port_count = LIB_PORTS;
-	l->work.acct.flow = table_create(LIB_PORTS * sizeof(*l->work.acct.flow));
-	l->work.acct.port = table_create(LIB_PORTS * sizeof(*l->work.acct.port));
-	l->work.order = calloc(LIB_PORTS, sizeof(*l->work.order));
-	if (l->work.acct.flow == NULL || l->work.acct.port == NULL || l->work.order == NULL)
-		return ep_err_set(err, -ENOMEM, "no memory");
-	for (uint32_t i = 0; i < LIB_PORTS; i++)
-		l->work.order[i] = ep_sched_perm(&l->work.space, i);
-	return 0;
-}
-
 int
 bench_window(const struct bench *b, struct bench_samples *samples, struct ep_err *err)
 {
@@ -240,16 +194,12 @@ bench_window(const struct bench *b, struct bench_samples *samples, struct ep_err
 	(void)b;
 	if (l == NULL)
 		return ep_err_set(err, -ENOMEM, "no memory");
-	ret = lib_space(l, err);
-	if (ret == 0)
-		ret = window_tables(l, err);
+	ret = lib_work_init(&l->work, err);
 	if (ret == 0)
 		ret = lib_run(l, samples, err);
 	if (ret == 0)
 		ret = window_check(l, err);
-	free(l->work.acct.flow);
-	free(l->work.acct.port);
-	free(l->work.order);
+	lib_work_fini(&l->work);
 	free(l);
 	return ret;
 }

@@ -129,7 +129,8 @@ feed_burst(struct feed *f, struct rte_mbuf **mbuf, uint32_t count)
 		feed_finish(mbuf[i], tag[i]);
 }
 
-static bool
+/* Not counted as receiving (instructions.c), so never inlined. */
+static __rte_noinline bool
 feed_fill(struct feed *f)
 {
 	if (rte_pktmbuf_alloc_bulk(f->pool, f->mbuf, f->pass_pkts) != 0)

@@ -25,6 +25,12 @@ struct lib_work {
 
 typedef void (*lib_burst_fn)(struct lib_work *w);
 
+#define LIB_PORTS 10001
+
+/** Set up a schedule and an account of LIB_PORTS ports. @return 0, -ENOMEM or -errno, with a sentence; lib_work_fini() follows. */
+int lib_work_init(struct lib_work *w, struct ep_err *err);
+void lib_work_fini(struct lib_work *w);
+
 /** One instruction set. */
 struct lib_isa {
 	const char *name;
@@ -35,6 +41,3 @@ struct lib_isa {
 
 /** The best that this CPU can run. */
 const struct lib_isa *lib_choose(void);
-
-/** By name, "baseline", "x86-64-v3" or "x86-64-v4"; NULL where there is none, or this CPU cannot run it. */
-const struct lib_isa *lib_find(const char *name);
