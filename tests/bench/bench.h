@@ -21,6 +21,8 @@ struct bench {
 	struct ep_engine_clock clock;
 	uint16_t core[2]; /**< CPUs of the two workers; core[1] is used by two-core cases only. */
 	uint32_t core_count; /**< 1 or 2. */
+	bool all_windows;    /**< Take every window, whether or not the core was its own. */
+	const char *dev;     /**< Of case dev; NULL for none. */
 };
 
 /** A figure. */
@@ -43,6 +45,7 @@ typedef int (*bench_case_fn)(
 int bench_tx(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
 int bench_tx_stamp(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
 int bench_tx_1e9(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
+int bench_dev(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
 int bench_tx_2(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
 int bench_rx(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
 int bench_rx_1e7(const struct bench *b, struct bench_samples *samples, struct ep_err *err);

@@ -41,12 +41,12 @@ lib_loop(void *arg)
 }
 
 static int
-lib_run(struct lib *l, struct bench_samples *samples, struct ep_err *err)
+lib_run(const struct bench *b, struct lib *l, struct bench_samples *samples, struct ep_err *err)
 {
 	const unsigned int lcore_id = rte_get_next_lcore((unsigned int)-1, 1, 0);
 	int ret;
 
-	meter_reset(&l->meter, LIB_WARM_WINDOWS);
+	meter_reset(&l->meter, b, LIB_WARM_WINDOWS);
 	ret = rte_eal_remote_launch(lib_loop, l, lcore_id);
 	if (ret < 0)
 		return ep_err_set(err, ret, "lcore %u is busy", lcore_id);
@@ -54,7 +54,7 @@ lib_run(struct lib *l, struct bench_samples *samples, struct ep_err *err)
 	__atomic_store_n(&l->stop, true, __ATOMIC_RELAXED);
 	rte_eal_wait_lcore(lcore_id);
 	if (ret == 0)
-		samples->alone = meter_samples(&l->meter, samples->cycles);
+		meter_samples(&l->meter, samples);
 	return ret;
 }
 
@@ -112,7 +112,6 @@ bench_tag(const struct bench *b, struct bench_samples *samples, struct ep_err *e
 	struct tag_work *t = aligned_alloc(64, RTE_ALIGN_CEIL(sizeof(*t), 64));
 	int ret;
 
-	(void)b;
 	if (t == NULL)
 		return ep_err_set(err, -ENOMEM, "no memory");
 	memset(t, 0, sizeof(*t));
@@ -124,7 +123,7 @@ bench_tag(const struct bench *b, struct bench_samples *samples, struct ep_err *e
 	if (ret < 0)
 		ep_err_set(err, ret, "AES cannot be set up: %s", strerror(-ret));
 	else
-		ret = lib_run(&t->lib, samples, err);
+		ret = lib_run(b, &t->lib, samples, err);
 	if (ret == 0)
 		ret = tag_check(t, key, err);
 	ep_wire_tagger_destroy(t->tagger);
@@ -156,12 +155,11 @@ bench_perm(const struct bench *b, struct bench_samples *samples, struct ep_err *
 	struct lib *l = lib_create(lib_choose()->perm);
 	int ret;
 
-	(void)b;
 	if (l == NULL)
 		return ep_err_set(err, -ENOMEM, "no memory");
 	ret = lib_work_init(&l->work, err);
 	if (ret == 0)
-		ret = lib_run(l, samples, err);
+		ret = lib_run(b, l, samples, err);
 	if (ret == 0)
 		ret = perm_check(l, err);
 	lib_work_fini(&l->work);
@@ -191,12 +189,11 @@ bench_window(const struct bench *b, struct bench_samples *samples, struct ep_err
 	struct lib *l = lib_create(lib_choose()->window);
 	int ret;
 
-	(void)b;
 	if (l == NULL)
 		return ep_err_set(err, -ENOMEM, "no memory");
 	ret = lib_work_init(&l->work, err);
 	if (ret == 0)
-		ret = lib_run(l, samples, err);
+		ret = lib_run(b, l, samples, err);
 	if (ret == 0)
 		ret = window_check(l, err);
 	lib_work_fini(&l->work);

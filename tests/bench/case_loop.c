@@ -13,14 +13,14 @@ loop_run(const struct bench *b, const struct rig_cfg *cfg, struct bench_samples 
 
 	if (ret < 0)
 		return ret;
-	ret = hook_open(r->info[RIG_INITIATOR].port_id, rig_first, r, &h, err);
+	ret = hook_open(b, r->info[RIG_INITIATOR].port_id, rig_first, r, &h, err);
 	if (ret < 0)
 		goto out;
 	ret = rig_measure(r, &trial, hook_meter(h), err);
 	if (ret == 0)
 		ret = rig_check_received(r, rig_accepted(r), err);
 	if (ret == 0)
-		samples->alone = meter_samples(hook_meter(h), samples->cycles);
+		meter_samples(hook_meter(h), samples);
 out:
 	hook_close(h);
 	rig_close(r);

@@ -40,7 +40,7 @@ rx_run(const struct bench *b, const struct rig_cfg *cfg, const struct feed_cfg *
 	if (ret == 0)
 		ret = rx_check(r, f, echo, err);
 	if (ret == 0)
-		samples->alone = meter_samples(feed_meter(f), samples->cycles);
+		meter_samples(feed_meter(f), samples);
 out:
 	feed_close(f);
 	rig_close(r);

@@ -142,7 +142,7 @@ two_close(struct two *t)
 }
 
 static int
-queue_open(struct two *t, uint32_t i)
+queue_open(const struct bench *b, struct two *t, uint32_t i)
 {
 	const struct rte_eth_fp_ops *real = &rte_eth_fp_ops[t->rig->info[i].port_id];
 	struct queue *q = aligned_alloc(64, RTE_ALIGN_CEIL(sizeof(*q), 64));
@@ -155,7 +155,7 @@ queue_open(struct two *t, uint32_t i)
 	q->receive = real->rx_pkt_burst;
 	q->send = real->tx_pkt_burst;
 	q->rounds_left = WINDOW_ROUNDS;
-	meter_reset(&q->meter, WARM_WINDOWS);
+	meter_reset(&q->meter, b, WARM_WINDOWS);
 	t->queue[i] = q;
 	return 0;
 }
@@ -168,7 +168,7 @@ two_open(const struct bench *b, uint32_t workers, struct two *t, struct ep_err *
 	struct rte_eth_fp_ops *ops;
 
 	for (uint32_t i = 0; i < WORKERS && ret == 0; i++)
-		ret = queue_open(t, i);
+		ret = queue_open(b, t, i);
 	if (ret < 0)
 		return ret;
 	ops = &rte_eth_fp_ops[t->rig->info[0].port_id];
@@ -223,7 +223,7 @@ two_run(const struct bench *b, uint32_t workers, struct bench_samples *samples, 
 	if (ret == 0)
 		ret = two_check(&t, workers, err);
 	for (uint32_t i = 0; i < workers && ret == 0; i++)
-		samples[i].alone = meter_samples(&t.queue[i]->meter, samples[i].cycles);
+		meter_samples(&t.queue[i]->meter, &samples[i]);
 	two_close(&t);
 	return ret;
 }

@@ -241,7 +241,7 @@ feed_open(const struct bench *b, const struct rig *r, const struct feed_cfg *cfg
 	f->rig = r;
 	f->clock = b->clock;
 	f->pass_pkts = cfg->pass_pkts;
-	meter_reset(&f->meter, cfg->warm_passes);
+	meter_reset(&f->meter, b, cfg->warm_passes);
 	f->random = 1;
 	f->cursor = ep_sched_shard(&r->space, 0, 1);
 	f->saved = *ops;

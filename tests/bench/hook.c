@@ -48,8 +48,8 @@ hook_receive(void *queue, struct rte_mbuf **mbuf, uint16_t count)
 }
 
 int
-hook_open(
-	uint16_t port_id, hook_counter_fn counter, void *ctx, struct hook **out, struct ep_err *err)
+hook_open(const struct bench *b, uint16_t port_id, hook_counter_fn counter, void *ctx,
+	struct hook **out, struct ep_err *err)
 {
 	struct hook *h =
 		aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(sizeof(*h), RTE_CACHE_LINE_SIZE));
@@ -64,7 +64,7 @@ hook_open(
 	h->port_id = port_id;
 	h->rounds_left = HOOK_ROUNDS;
 	h->count = 0;
-	meter_reset(&h->meter, HOOK_WARM_WINDOWS);
+	meter_reset(&h->meter, b, HOOK_WARM_WINDOWS);
 	ops->rxq.data = h->queue_data;
 	ops->rx_pkt_burst = hook_receive;
 	*out = h;

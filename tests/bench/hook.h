@@ -18,8 +18,8 @@ struct hook;
  * Put the hook into receive queue 0 of a port. The engine must not run.
  * @return 0 or -ENOMEM with a sentence.
  */
-int hook_open(uint16_t port_id, hook_counter_fn counter, void *ctx, struct hook **out,
-	struct ep_err *err);
+int hook_open(const struct bench *b, uint16_t port_id, hook_counter_fn counter, void *ctx,
+	struct hook **out, struct ep_err *err);
 
 /** Take it out again. The engine must not run. Accepts NULL. */
 void hook_close(struct hook *h);

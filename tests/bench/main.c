@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MEMORY_MIB 512
+#define MEMORY_MIB 256
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2
 #define EXIT_ENVIRONMENT 3
@@ -36,13 +36,15 @@ static const struct row rows[] = {
 	{"perm", bench_perm, "the order of the flows alone"},
 	{"window", bench_window, "the account alone, ports in random order"},
 	{"tx_2", bench_tx_2, "tx with two workers, each on a net_null and a CPU of its own"},
+	{"dev", bench_dev, "tx to the device of --dev; only when asked for"},
 };
 
 static void
 usage(FILE *out)
 {
 	fprintf(out,
-		"Usage: ep_bench [CASE...] [--json] [--cores N[,M]] [--verbose]\n\n"
+		"Usage: ep_bench [CASE...] [--json] [--cores N[,M]] [--all-windows] [--dev DEV] "
+		"[--verbose]\n\n"
 		"Measure what a packet costs, in cycles of the time stamp counter: median of %d "
 		"samples, and their\n"
 		"spread, (max - min) / median. Without a CASE: all of them.\n\n",
@@ -53,6 +55,10 @@ usage(FILE *out)
 		"\n  --json       print an array of {\"case\", \"cycles\", \"mpps\", \"spread\"}\n"
 		"  --cores N,M  CPUs to measure on; M is for the cases with two workers. Default: "
 		"the last two\n"
+		"  --all-windows  count the windows in which the core was not ours alone, too: to "
+		"compare with\n"
+		"               programs that cannot tell\n"
+		"  --dev DEV    device of case dev, as everyport's --dev\n"
 		"  --verbose    print the samples to stderr\n"
 		"  --help       print this\n\n"
 		"Exit codes: 0 done, 1 a case failed (its account was wrong), 2 wrong usage, 3 "
@@ -74,6 +80,8 @@ struct options {
 	bool json;
 	bool help;
 	bool verbose;
+	bool all_windows;
+	const char *dev;
 	uint16_t core[2];
 	uint32_t core_count;
 	const struct row *row[EP_ARRAY_LEN(rows)];
@@ -119,6 +127,8 @@ options_parse(int argc, char **argv, struct options *o)
 	static const struct option options[] = {
 		{"json", no_argument, NULL, 'j'},
 		{"cores", required_argument, NULL, 'c'},
+		{"all-windows", no_argument, NULL, 'a'},
+		{"dev", required_argument, NULL, 'd'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
@@ -131,6 +141,9 @@ options_parse(int argc, char **argv, struct options *o)
 		o->json |= c == 'j';
 		o->help |= c == 'h';
 		o->verbose |= c == 'v';
+		o->all_windows |= c == 'a';
+		if (c == 'd')
+			o->dev = optarg;
 		if (c == 'c' && cores_parse(optarg, o) < 0) {
 			fprintf(stderr,
 				"ep_bench: --cores '%s': one or two numbers of CPUs are wanted, as "
@@ -151,7 +164,8 @@ options_parse(int argc, char **argv, struct options *o)
 			o->row[o->row_count++] = row;
 	}
 	for (size_t i = 0; i < EP_ARRAY_LEN(rows) && optind >= argc; i++)
-		o->row[o->row_count++] = &rows[i];
+		if (rows[i].run != bench_dev)
+			o->row[o->row_count++] = &rows[i];
 	if (o->core_count == 0)
 		cores_default(o);
 	return 0;
@@ -246,6 +260,8 @@ main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	b.core_count = o.core_count;
+	b.all_windows = o.all_windows;
+	b.dev = o.dev;
 	memcpy(b.core, o.core, sizeof(b.core));
 	priority_raise();
 

@@ -56,17 +56,24 @@ gauge_alone(double adds)
 	return adds >= METER_ADDS_MIN && adds <= METER_ADDS_MAX;
 }
 
+static bool
+window_alone(const struct meter *m)
+{
+	return m->all_windows || (gauge_alone(m->adds_begin) && gauge_alone(meter_gauge()));
+}
+
 void
-meter_reset(struct meter *m, uint32_t warm_windows)
+meter_reset(struct meter *m, const struct bench *b, uint32_t warm_windows)
 {
 	memset(m, 0, sizeof(*m));
+	m->all_windows = b->all_windows;
 	m->warm_windows = warm_windows;
 }
 
 void
 meter_begin(struct meter *m)
 {
-	if (m->warm_windows == 0)
+	if (m->warm_windows == 0 && !m->all_windows)
 		m->adds_begin = meter_gauge();
 	m->begin_cycles = rte_rdtsc();
 }
@@ -81,8 +88,7 @@ meter_end(struct meter *m, uint64_t now_cycles, uint64_t packets)
 		__atomic_store_n(&m->warm_windows, m->warm_windows - 1, __ATOMIC_RELEASE);
 		return;
 	}
-	m->alone_run =
-		gauge_alone(m->adds_begin) && gauge_alone(meter_gauge()) ? m->alone_run + 1 : 0;
+	m->alone_run = window_alone(m) ? m->alone_run + 1 : 0;
 	if (m->alone_run > METER_SETTLE_WINDOWS) {
 		n = m->alone_count;
 		if (n == METER_KEPT)
@@ -125,8 +131,8 @@ meter_wait(const struct meter *m, struct ep_err *err)
 	return 0;
 }
 
-bool
-meter_samples(const struct meter *m, double cycles[BENCH_SAMPLES])
+void
+meter_samples(const struct meter *m, struct bench_samples *samples)
 {
 	/* A few windows a sample do. */
 	const bool alone = m->alone_count >= METER_KEPT / 4 || m->shared_count < BENCH_SAMPLES;
@@ -139,7 +145,7 @@ meter_samples(const struct meter *m, double cycles[BENCH_SAMPLES])
 		double sorted[METER_WINDOWS];
 
 		memcpy(sorted, &window[i * each], each * sizeof(*sorted));
-		cycles[i] = bench_median(sorted, each);
+		samples->cycles[i] = bench_median(sorted, each);
 	}
-	return alone;
+	samples->alone = alone;
 }

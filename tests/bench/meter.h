@@ -33,6 +33,7 @@ struct meter {
 	double adds_begin;
 	uint32_t alone_run;    /**< Windows in a row. */
 	uint32_t warm_windows; /**< Windows that do not count yet. */
+	bool all_windows;      /**< None is asked whether the core was its own. */
 	double alone[METER_KEPT];
 	double shared[METER_KEPT]; /**< The latest. */
 	uint32_t alone_count;      /**< Read by the main thread. */
@@ -43,7 +44,7 @@ struct meter {
 double meter_gauge(void);
 
 /** Forget everything. */
-void meter_reset(struct meter *m, uint32_t warm_windows);
+void meter_reset(struct meter *m, const struct bench *b, uint32_t warm_windows);
 
 /** A window begins after this. */
 void meter_begin(struct meter *m);
@@ -53,5 +54,5 @@ void meter_end(struct meter *m, uint64_t now_cycles, uint64_t packets);
 /** Wait until there are samples. @return 0 or -EIO (no windows at all: the worker stands still), with a sentence. */
 int meter_wait(const struct meter *m, struct ep_err *err);
 
-/** The samples, after meter_wait(), with nobody calling meter_end() any more. @return whether the core was its own. */
-bool meter_samples(const struct meter *m, double cycles[BENCH_SAMPLES]);
+/** The samples, after meter_wait(), with nobody calling meter_end() any more. */
+void meter_samples(const struct meter *m, struct bench_samples *samples);

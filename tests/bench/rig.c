@@ -108,7 +108,7 @@ devices_open(struct rig *r, const struct rig_cfg *cfg, struct ep_err *err)
 	case RIG_SINKS:
 		break;
 	}
-	ret = device_open(r, 0, "net_null0,no-rx=1", cfg, err);
+	ret = device_open(r, 0, cfg->dev != NULL ? cfg->dev : "net_null0,no-rx=1", cfg, err);
 	if (ret == 0 && (cfg->kind == RIG_SINKS || cfg->spare_sink))
 		ret = device_open(r, 1, "net_null1,no-rx=1", cfg, err);
 	return ret;

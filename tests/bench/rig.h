@@ -22,6 +22,7 @@ struct rig_cfg {
 	uint32_t worker_count;  /**< 0: one, which serves both sides. RIG_SINK: each is a queue. */
 	uint32_t pool_mbufs;    /**< 0: as the device has it. */
 	uint16_t ring_descs;    /**< 0: 1024. */
+	const char *dev;        /**< RIG_SINK: the device, as for --dev; NULL: a net_null. */
 	bool spare_sink;        /**< RIG_SINK: open a second one, dev[1], which no side has. */
 };
 
