@@ -31,7 +31,7 @@ memory=(--no-huge --no-shconf)
 [[ -n $(type -P dpdk-testpmd) ]] || die "dpdk-testpmd is not installed; scripts/setup.sh --bench installs it"
 [[ -x $bench ]] || die "$bench is not there; scripts/setup.sh builds it"
 
-# testpmd NAME DEVICE-ARGUMENTS MODE-OPTION...: the rates of its seconds [Mpps] go to $tmp/NAME. The first one is its start.
+# testpmd MODE DEVICE-ARGUMENTS OPTION...: the rates of its seconds [Mpps] go to $tmp/MODE. The first one is its start.
 testpmd()
 {
 	local name=$1 args=$2 field=Tx
@@ -40,7 +40,7 @@ testpmd()
 	[[ $name != rxonly ]] || field=Rx
 	timeout -s INT $((seconds + 3)) chrt -r 10 dpdk-testpmd "${memory[@]}" -m 256 --no-pci --no-telemetry \
 		--iova-mode=va --lcores "0@0,1@$cpu" --vdev="net_null0$args" -- --stats-period=1 --total-num-mbufs=8192 \
-		--txpkts=60 --forward-mode="$@" >"$tmp/log" 2>&1 </dev/null || true
+		--txpkts=60 --forward-mode="$name" "$@" >"$tmp/log" 2>&1 </dev/null || true
 	awk -v field="$field-pps:" '{ for (i = 1; i < NF; i++) if ($i == field && $(i + 1) > 0) print $(i + 1) / 1e6 }' "$tmp/log" |
 		sed 1d >"$tmp/rates"
 	[[ -s $tmp/rates ]] || { cat "$tmp/log" >&2; die "testpmd $name gave no figures"; }
@@ -66,11 +66,11 @@ best()
 
 for ((round = 1; round <= rounds; round++)); do
 	echo "round $round of $rounds" >&2
-	testpmd txonly ,no-rx=1 txonly
+	testpmd txonly ,no-rx=1
 	everyport tx
-	testpmd flowgen ,no-rx=1 flowgen --flowgen-flows=10001
+	testpmd flowgen ,no-rx=1 --flowgen-flows=10001
 	everyport tx_stamp
-	testpmd rxonly "" rxonly
+	testpmd rxonly ""
 	everyport rx
 	everyport echo
 done
