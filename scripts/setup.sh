@@ -6,16 +6,19 @@ cd "$(dirname "$0")/.."
 build_packages=(meson ninja-build gcc libc6-dev clang pkg-config libdpdk-dev libbpf-dev libjansson-dev libmnl-dev libssl-dev
 	libcmocka-dev python3)
 lab_packages=(nftables iproute2 ethtool)
-test_packages=("${lab_packages[@]}" tcpdump tshark iputils-ping openssl python3-jsonschema shellcheck cppcheck clang-format)
+test_packages=("${lab_packages[@]}" tcpdump tshark iputils-ping openssl python3-jsonschema shellcheck cppcheck clang-format
+	jq valgrind)
+bench_packages=(dpdk-dev iproute2 libbpf-dev)
 log=build/setup.log
 
 usage()
 {
 	cat <<'END'
-Usage: scripts/setup.sh [--lab] [--tests] [--debug]
+Usage: scripts/setup.sh [--lab] [--tests] [--bench] [--debug]
 
   --lab    also what the lab and the demo need (nftables, iproute2, ethtool)
   --tests  also what the tests need
+  --bench  also what tests/bench/compare.sh and tests/bench/afxdp/compare.sh need (DPDK's testpmd)
   --debug  also the debug build with ASan and UBSan, in build-debug/
 
 The program is build/app/everyport. With CI=true a compiler warning is an error. Exit codes: 0 done, 1 the build failed,
@@ -100,13 +103,14 @@ for option in "$@"; do
 	case $option in
 	--lab) packages+=("${lab_packages[@]}") ;;
 	--tests) packages+=("${test_packages[@]}") ;;
+	--bench) packages+=("${bench_packages[@]}") ;;
 	--debug) debug=1 ;;
 	--help | -h)
 		usage
 		exit 0
 		;;
 	*)
-		say "'$option' is not an option: --lab, --tests, --debug"
+		say "'$option' is not an option: --lab, --tests, --bench, --debug"
 		exit 2
 		;;
 	esac

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Run every test: lint, unit and EAL tests (as built for use, and with ASan and UBSan), command line, lab. The last line is the
-# sum of all points: "N passed, M failed[, K skipped]". Exit code 0 only when nothing failed.
+# Run every test: lint, unit and EAL tests (as built for use, and with ASan and UBSan), command line, bench, lab. The last line is
+# the sum of all points: "N passed, M failed[, K skipped]". Exit code 0 only when nothing failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -72,6 +72,9 @@ meson_tests build-debug
 
 step "command line"
 shell_tests cli
+
+step "bench: options, and instructions a packet"
+shell_tests bench
 
 step "lab"
 shell_tests lab

@@ -4,9 +4,9 @@
  * @file
  * What the cases of ep_bench share: how a number is made of samples, and how a case hands one over.
  *
- * A case measures BENCH_SAMPLES samples [TSC cycles a packet]. Each sample is itself the median of several short windows, so that a
- * CPU that others use for a moment, or that its host takes away, does not show. The result is the median of the samples; the
- * spread is (max - min) / median.
+ * A case measures BENCH_SAMPLES samples [TSC cycles a packet]. Each sample is itself the median of several short windows, so that
+ * a CPU that others use for a moment, or that its host takes away, does not show (meter.h). The result is the median of the samples;
+ * the spread is (max - min) / median.
  */
 
 #include <ep_engine.h>
@@ -15,16 +15,14 @@
 #include <stdint.h>
 
 #define BENCH_SAMPLES 9
-/** Length of one window of a running stream [ns]. */
-#define BENCH_WINDOW_NS (5 * EP_NS_PER_MS)
-/** Windows of a sample. */
-#define BENCH_WINDOWS 9
 
 /** What all cases are given. */
 struct bench {
 	struct ep_engine_clock clock;
 	uint16_t core[2]; /**< CPUs of the two workers; core[1] is used by two-core cases only. */
 	uint32_t core_count; /**< 1 or 2. */
+	bool all_windows;    /**< Take every window, whether or not the core was its own. */
+	const char *dev;     /**< Of case dev; NULL for none. */
 };
 
 /** A figure. */
@@ -34,22 +32,29 @@ struct bench_result {
 	double spread_ratio; /**< (max - min) / median of the samples. */
 };
 
+/** What a case measured. */
+struct bench_samples {
+	double cycles[BENCH_SAMPLES]; /**< TSC cycles a packet. */
+	bool alone; /**< The core was the case's own while it measured (meter.h). */
+};
+
 /** A case. @return 0, -EAGAIN (dropped: the machine is not fit for it now) or -errno, with a sentence. */
 typedef int (*bench_case_fn)(
-	const struct bench *b, double cycles[BENCH_SAMPLES], struct ep_err *err);
+	const struct bench *b, struct bench_samples *samples, struct ep_err *err);
 
-int bench_tx(const struct bench *b, double cycles[BENCH_SAMPLES], struct ep_err *err);
-int bench_tx_stamp(const struct bench *b, double cycles[BENCH_SAMPLES], struct ep_err *err);
-int bench_tx_1e9(const struct bench *b, double cycles[BENCH_SAMPLES], struct ep_err *err);
-int bench_tx_2(const struct bench *b, double cycles[BENCH_SAMPLES], struct ep_err *err);
-int bench_rx(const struct bench *b, double cycles[BENCH_SAMPLES], struct ep_err *err);
-int bench_rx_1e7(const struct bench *b, double cycles[BENCH_SAMPLES], struct ep_err *err);
-int bench_echo(const struct bench *b, double cycles[BENCH_SAMPLES], struct ep_err *err);
-int bench_loop_ring(const struct bench *b, double cycles[BENCH_SAMPLES], struct ep_err *err);
-int bench_loop_memif(const struct bench *b, double cycles[BENCH_SAMPLES], struct ep_err *err);
-int bench_tag(const struct bench *b, double cycles[BENCH_SAMPLES], struct ep_err *err);
-int bench_perm(const struct bench *b, double cycles[BENCH_SAMPLES], struct ep_err *err);
-int bench_window(const struct bench *b, double cycles[BENCH_SAMPLES], struct ep_err *err);
+int bench_tx(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
+int bench_tx_stamp(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
+int bench_tx_1e9(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
+int bench_dev(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
+int bench_tx_2(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
+int bench_rx(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
+int bench_rx_1e7(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
+int bench_echo(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
+int bench_loop_ring(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
+int bench_loop_memif(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
+int bench_tag(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
+int bench_perm(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
+int bench_window(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
 
 /** Median; sorts @p v. */
 double bench_median(double *v, uint32_t count);
@@ -59,10 +64,3 @@ struct bench_result bench_summary(const struct bench *b, const double cycles[BEN
 
 /** Sleep, whatever signals come. */
 void bench_sleep_ns(uint64_t ns);
-
-/** A counter that a running worker keeps [packets]. */
-typedef uint64_t (*bench_counter_fn)(void *ctx);
-
-/** Sample a counter while its worker runs. @return 0 or -EIO where it stands still, with a sentence. */
-int bench_watch(
-	bench_counter_fn counter, void *ctx, double cycles[BENCH_SAMPLES], struct ep_err *err);

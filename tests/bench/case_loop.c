@@ -1,44 +1,44 @@
 /* Both sides of a loop on one core: what is counted is what the responder got. */
 
-#include "rig.h"
-
-#define WARM_NS (50 * EP_NS_PER_MS)
+#include "hook.h"
 
 static int
-loop_run(const struct bench *b, const struct rig_cfg *cfg, double cycles[BENCH_SAMPLES],
+loop_run(const struct bench *b, const struct rig_cfg *cfg, struct bench_samples *samples,
 	struct ep_err *err)
 {
 	const struct ep_engine_trial trial = rig_trial();
+	struct hook *h = NULL;
 	struct rig *r = NULL;
 	int ret = rig_open(b, cfg, &r, err);
 
 	if (ret < 0)
 		return ret;
-	ret = rig_start(r, &trial, err);
-	if (ret == 0) {
-		bench_sleep_ns(WARM_NS);
-		ret = bench_watch(rig_first, r, cycles, err);
-	}
-	if (ret == 0)
-		ret = rig_stop(r, err);
+	ret = hook_open(b, r->info[RIG_INITIATOR].port_id, rig_first, r, &h, err);
+	if (ret < 0)
+		goto out;
+	ret = rig_measure(r, &trial, hook_meter(h), err);
 	if (ret == 0)
 		ret = rig_check_received(r, rig_accepted(r), err);
+	if (ret == 0)
+		meter_samples(hook_meter(h), samples);
+out:
+	hook_close(h);
 	rig_close(r);
 	return ret;
 }
 
 int
-bench_loop_ring(const struct bench *b, double cycles[BENCH_SAMPLES], struct ep_err *err)
+bench_loop_ring(const struct bench *b, struct bench_samples *samples, struct ep_err *err)
 {
 	const struct rig_cfg cfg = {.kind = RIG_RING};
 
-	return loop_run(b, &cfg, cycles, err);
+	return loop_run(b, &cfg, samples, err);
 }
 
 int
-bench_loop_memif(const struct bench *b, double cycles[BENCH_SAMPLES], struct ep_err *err)
+bench_loop_memif(const struct bench *b, struct bench_samples *samples, struct ep_err *err)
 {
-	const struct rig_cfg cfg = {.kind = RIG_MEMIF, .ring_descs = 2048};
+	const struct rig_cfg cfg = {.kind = RIG_MEMIF};
 
-	return loop_run(b, &cfg, cycles, err);
+	return loop_run(b, &cfg, samples, err);
 }

@@ -1,12 +1,10 @@
 /* Sending: the initiator alone on a device that takes everything. */
 
-#include "rig.h"
-
-#include <rte_ethdev.h>
+#include "hook.h"
 
 #include <errno.h>
 
-#define WARM_NS (50 * EP_NS_PER_MS)
+#define DEV_SAMPLE_NS (EP_NS_PER_S / 5)
 
 /* The NIC's count is not ours. */
 static int
@@ -29,31 +27,118 @@ tx_check(const struct rig *r, struct ep_err *err)
 
 static int
 tx_run(const struct bench *b, const struct rig_cfg *cfg, const struct ep_engine_trial *trial,
-	double cycles[BENCH_SAMPLES], struct ep_err *err)
+	struct bench_samples *samples, struct ep_err *err)
 {
+	struct hook *h = NULL;
 	struct rig *r = NULL;
 	int ret = rig_open(b, cfg, &r, err);
 
 	if (ret < 0)
 		return ret;
-	ret = rig_start(r, trial, err);
-	if (ret == 0) {
-		bench_sleep_ns(WARM_NS);
-		ret = bench_watch(rig_accepted, r, cycles, err);
-	}
-	if (ret == 0)
-		ret = rig_stop(r, err);
+	ret = hook_open(b, r->info[RIG_INITIATOR].port_id, rig_accepted, r, &h, err);
+	if (ret < 0)
+		goto out;
+	ret = rig_measure(r, trial, hook_meter(h), err);
 	if (ret == 0)
 		ret = tx_check(r, err);
+	if (ret == 0)
+		meter_samples(hook_meter(h), samples);
+out:
+	hook_close(h);
 	rig_close(r);
 	return ret;
 }
 
 int
-bench_tx(const struct bench *b, double cycles[BENCH_SAMPLES], struct ep_err *err)
+bench_tx(const struct bench *b, struct bench_samples *samples, struct ep_err *err)
 {
 	const struct rig_cfg cfg = {.kind = RIG_SINK};
 	const struct ep_engine_trial trial = rig_trial();
 
-	return tx_run(b, &cfg, &trial, cycles, err);
+	return tx_run(b, &cfg, &trial, samples, err);
+}
+
+int
+bench_tx_stamp(const struct bench *b, struct bench_samples *samples, struct ep_err *err)
+{
+#ifdef EP_SCHED_BURST
+	const struct rig_cfg cfg = {.kind = RIG_SINK};
+	struct ep_engine_trial trial = rig_trial();
+
+	trial.stamp = EP_ENGINE_STAMP_PACKET;
+	return tx_run(b, &cfg, &trial, samples, err);
+#else
+	(void)b;
+	(void)samples;
+	return ep_err_set(err, -ENOTSUP, "the engine does not stamp each packet yet");
+#endif
+}
+
+/* 10,001 ports x 1,000 source ports x 100 addresses. */
+int
+bench_tx_1e9(const struct bench *b, struct bench_samples *samples, struct ep_err *err)
+{
+	const struct rig_cfg cfg = {.kind = RIG_SINK, .source_count = 1000, .address_count = 100};
+	const struct ep_engine_trial trial = rig_trial();
+
+	return tx_run(b, &cfg, &trial, samples, err);
+}
+
+/* --- A device of the user's ---------------------------------------------------------------------------------------------- */
+
+/* Such a device pushes back: short bursts are not lost. */
+static int
+dev_check(const struct rig *r, struct ep_err *err)
+{
+	struct ep_engine_count c;
+	struct ep_dev_stats stats;
+
+	ep_engine_count(r->engine, RIG_INITIATOR, &c);
+	ep_dev_stats(r->dev[RIG_INITIATOR], &stats);
+	if (c.accepted == stats.opackets)
+		return 0;
+	return ep_err_set(err, -EIO, "the engine sent %llu packets, but the device took %llu",
+		(unsigned long long)c.accepted, (unsigned long long)stats.opackets);
+}
+
+/* Slow ones, of the kernel: what counts is the time of many packets, so a sample is a stretch of the clock. */
+static void
+dev_sample(struct rig *r, struct bench_samples *samples)
+{
+	uint64_t count = rig_accepted(r), cycles = ep_engine_now_cycles();
+
+	for (uint32_t i = 0; i < BENCH_SAMPLES; i++) {
+		const uint64_t last_count = count, last_cycles = cycles;
+
+		bench_sleep_ns(DEV_SAMPLE_NS);
+		count = rig_accepted(r);
+		cycles = ep_engine_now_cycles();
+		samples->cycles[i] = (double)(cycles - last_cycles) / (double)(count - last_count);
+	}
+	samples->alone = true;
+}
+
+int
+bench_dev(const struct bench *b, struct bench_samples *samples, struct ep_err *err)
+{
+	const struct rig_cfg cfg = {.kind = RIG_SINK, .dev = b->dev};
+	const struct ep_engine_trial trial = rig_trial();
+	struct rig *r = NULL;
+	int ret;
+
+	if (b->dev == NULL)
+		return ep_err_set(err, -EINVAL, "no device: --dev names one");
+	ret = rig_open(b, &cfg, &r, err);
+	if (ret < 0)
+		return ret;
+	ret = rig_begin(r, &trial, err);
+	if (ret == 0) {
+		bench_sleep_ns(DEV_SAMPLE_NS);
+		dev_sample(r, samples);
+		ret = rig_end(r, err);
+	}
+	if (ret == 0)
+		ret = dev_check(r, err);
+	rig_close(r);
+	return ret;
 }

@@ -11,20 +11,19 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Times kept: passes asked for in one call. */
-#define FEED_PASSES_MAX 4096
 /* Room for a frame of 64 B, so that the packets stay in the caches as far as 10,001 of them can. */
 #define FEED_BUF_BYTES 64
 /* As a device's pool has it, and more than the cache may hold back. */
 #define FEED_POOL_CACHE 256
 #define FEED_SPARE_MBUFS 1024
 #define HUGE_BYTES (2u << 20)
-#define FEED_WAIT_NS (20 * EP_NS_PER_S)
-#define FEED_POLL_NS (EP_NS_PER_MS / 5)
+#define FEED_TAG_OFFSET (14 + 20 + 8 + EP_WIRE_OFF_TAG)
+#define FEED_POLL_NS EP_NS_PER_MS
+#define FEED_POLLS 1000
 /* Probes have been under way for up to this long, evenly spread [ns]. */
 #define FEED_TRANSIT_NS_MASK ((1u << 20) - 1)
 
-enum feed_state { FEED_IDLE, FEED_HANDING_OUT, FEED_FAILED };
+enum feed_state { FEED_IDLE, FEED_HANDING_OUT, FEED_STOPPED, FEED_FAILED };
 
 struct feed {
 	/* Read-only while the worker runs. */
@@ -36,22 +35,20 @@ struct feed {
 	void *memory; /* Of the pool. */
 	size_t memory_bytes;
 	struct ep_wire_tmpl tmpl;
-	uint32_t chunk_pkts;
-	struct rte_mbuf **mbuf; /* [chunk_pkts] */
+	uint32_t pass_pkts;
+	struct rte_mbuf **mbuf; /* [pass_pkts] */
 
 	/* The worker's. */
 	alignas(RTE_CACHE_LINE_SIZE) struct ep_wire_tagger *tagger;
 	struct ep_sched_cursor cursor;
-	uint64_t begin_cycles;
 	uint64_t random;
 	uint32_t next;
 	uint64_t handed_out;
-	uint64_t pass_cycles[FEED_PASSES_MAX];
-	enum feed_state state;
-	uint32_t done; /* Passes since the feed was opened; read by the main thread. */
+	enum feed_state state; /* Read by the main thread. */
+	struct meter meter;
 
 	/* The main thread's. */
-	alignas(RTE_CACHE_LINE_SIZE) uint32_t wanted;
+	alignas(RTE_CACHE_LINE_SIZE) bool stop;
 };
 
 /* xorshift64: no more than variety is needed. */
@@ -72,69 +69,108 @@ feed_now_ns(const struct feed *f)
 		32);
 }
 
-/* Write up to a burst of probes, as the initiator would. */
+/* A probe with everything but its tag, in plain steps: it is not timed. */
 static void
-feed_write(struct feed *f, struct rte_mbuf **mbuf, uint32_t count)
+feed_write(struct feed *f, struct rte_mbuf *m, uint32_t flow, uint32_t seq,
+	struct ep_wire_block *block)
+{
+	const struct rig *r = f->rig;
+	const struct ep_wire_probe probe = {
+		.flow = flow,
+		.seq = seq,
+		.time_ns = feed_now_ns(f) - (feed_random(f) & FEED_TRANSIT_NS_MASK),
+		.orig_dport = r->range.port[ep_sched_port_index(&r->space, flow)],
+		.pt = EP_WIRE_PT_UP,
+	};
+	uint8_t *const frame = rte_pktmbuf_mtod(m, uint8_t *);
+	uint8_t *const payload = frame + f->tmpl.header_bytes;
+
+	memcpy(frame, f->tmpl.header, f->tmpl.header_bytes);
+	ep_wire_put16(payload - 8, ep_sched_source_port(&r->space, flow));
+	ep_wire_put16(payload - 6, probe.orig_dport);
+	payload[EP_WIRE_OFF_VERSION] = 0x80;
+	payload[EP_WIRE_OFF_PT] = (uint8_t)((seq == 0 ? 0x80 : 0) | probe.pt);
+	ep_wire_put16(payload + EP_WIRE_OFF_SEQ_LOW, (uint16_t)seq);
+	ep_wire_put32(payload + EP_WIRE_OFF_TIME, probe.time_ns);
+	ep_wire_put32(payload + EP_WIRE_OFF_FLOW, flow);
+	ep_wire_put16(payload + EP_WIRE_OFF_SEQ_HIGH, (uint16_t)(seq >> 16));
+	m->data_len = f->tmpl.len;
+	m->pkt_len = f->tmpl.len;
+	ep_wire_block_set(block, &probe);
+}
+
+static void
+feed_finish(struct rte_mbuf *m, uint32_t tag)
+{
+	struct ep_wire_rx rx;
+	bool ours;
+
+	ep_wire_put32(rte_pktmbuf_mtod_offset(m, uint8_t *, FEED_TAG_OFFSET), tag);
+	ours = ep_wire_parse(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, &rx);
+	assert(ours);
+	ep_wire_put16(rx.udp + 6, ep_wire_udp_checksum(&rx));
+}
+
+/* Up to a burst of probes. */
+static void
+feed_burst(struct feed *f, struct rte_mbuf **mbuf, uint32_t count)
 {
 	struct ep_wire_block block[EP_WIRE_BURST];
-	uint64_t udp_sum[EP_WIRE_BURST];
 	uint32_t tag[EP_WIRE_BURST];
-	const struct rig *r = f->rig;
 
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t seq;
-		const uint32_t flow = ep_sched_next(&r->space, &f->cursor, &seq);
-		const struct ep_wire_probe probe = {
-			.flow = flow,
-			.seq = (uint32_t)seq,
-			.time_ns = feed_now_ns(f) - (feed_random(f) & FEED_TRANSIT_NS_MASK),
-			.orig_dport = r->range.port[ep_sched_port_index(&r->space, flow)],
-			.pt = EP_WIRE_PT_UP,
-			.first = seq == 0,
-		};
+		const uint32_t flow = ep_sched_next(&f->rig->space, &f->cursor, &seq);
 
-		mbuf[i]->data_len = f->tmpl.len;
-		mbuf[i]->pkt_len = f->tmpl.len;
-		udp_sum[i] = ep_wire_write(&f->tmpl, rte_pktmbuf_mtod(mbuf[i], uint8_t *),
-			ep_sched_source_port(&r->space, flow), probe.orig_dport, &probe, &block[i]);
+		feed_write(f, mbuf[i], flow, (uint32_t)seq, &block[i]);
 	}
 	ep_wire_tag_burst(f->tagger, block, tag, count);
 	for (uint32_t i = 0; i < count; i++)
-		ep_wire_finish(&f->tmpl, rte_pktmbuf_mtod(mbuf[i], uint8_t *), tag[i], udp_sum[i]);
+		feed_finish(mbuf[i], tag[i]);
 }
 
-static bool
+/* Not counted as receiving (instructions.c), so never inlined. */
+static __rte_noinline bool
 feed_fill(struct feed *f)
 {
-	if (rte_pktmbuf_alloc_bulk(f->pool, f->mbuf, f->chunk_pkts) != 0)
+	if (rte_pktmbuf_alloc_bulk(f->pool, f->mbuf, f->pass_pkts) != 0)
 		return false;
-	for (uint32_t i = 0; i < f->chunk_pkts; i += EP_WIRE_BURST)
-		feed_write(f, &f->mbuf[i], RTE_MIN(f->chunk_pkts - i, (uint32_t)EP_WIRE_BURST));
+	for (uint32_t i = 0; i < f->pass_pkts; i += EP_WIRE_BURST)
+		feed_burst(f, &f->mbuf[i], RTE_MIN(f->pass_pkts - i, (uint32_t)EP_WIRE_BURST));
 	f->next = 0;
 	return true;
+}
+
+static void
+feed_state_set(struct feed *f, enum feed_state state)
+{
+	__atomic_store_n(&f->state, state, __ATOMIC_RELEASE);
 }
 
 /* Whoever receives has dealt with the last burst when it asks for another one. */
 static void
 feed_pass_end(struct feed *f)
 {
-	f->pass_cycles[f->done % FEED_PASSES_MAX] = rte_rdtsc() - f->begin_cycles;
-	f->handed_out += f->chunk_pkts;
-	f->state = FEED_IDLE;
-	__atomic_store_n(&f->done, f->done + 1, __ATOMIC_RELEASE);
+	meter_end(&f->meter, rte_rdtsc(), f->pass_pkts);
+	f->handed_out += f->pass_pkts;
+	feed_state_set(f, FEED_IDLE);
 }
 
 static __rte_noinline void
 feed_pass_begin(struct feed *f)
 {
-	if (f->state != FEED_IDLE || __atomic_load_n(&f->wanted, __ATOMIC_ACQUIRE) == f->done)
+	if (f->state != FEED_IDLE)
 		return;
-	if (!feed_fill(f)) {
-		f->state = FEED_FAILED;
+	if (__atomic_load_n(&f->stop, __ATOMIC_RELAXED)) {
+		feed_state_set(f, FEED_STOPPED);
 		return;
 	}
-	f->state = FEED_HANDING_OUT;
-	f->begin_cycles = rte_rdtsc();
+	if (!feed_fill(f)) {
+		feed_state_set(f, FEED_FAILED);
+		return;
+	}
+	feed_state_set(f, FEED_HANDING_OUT);
+	meter_begin(&f->meter);
 }
 
 /* The receive function. */
@@ -144,13 +180,13 @@ feed_receive(void *queue, struct rte_mbuf **mbuf, uint16_t count)
 	struct feed *f = queue;
 	uint32_t n;
 
-	if (f->state == FEED_HANDING_OUT && f->next == f->chunk_pkts)
+	if (f->state == FEED_HANDING_OUT && f->next == f->pass_pkts)
 		feed_pass_end(f);
 	if (f->state != FEED_HANDING_OUT)
 		feed_pass_begin(f);
 	if (f->state != FEED_HANDING_OUT)
 		return 0;
-	n = RTE_MIN(f->chunk_pkts - f->next, (uint32_t)count);
+	n = RTE_MIN(f->pass_pkts - f->next, (uint32_t)count);
 	memcpy(mbuf, &f->mbuf[f->next], n * sizeof(*mbuf));
 	f->next += n;
 	return (uint16_t)n;
@@ -163,7 +199,7 @@ pool_create(struct feed *f)
 {
 	const struct rte_pktmbuf_pool_private private = {
 		.mbuf_data_room_size = RTE_PKTMBUF_HEADROOM + FEED_BUF_BYTES};
-	const unsigned int count = f->chunk_pkts + FEED_SPARE_MBUFS;
+	const unsigned int count = f->pass_pkts + FEED_SPARE_MBUFS;
 
 	f->pool = rte_mempool_create_empty("bench_feed", count,
 		sizeof(struct rte_mbuf) + private.mbuf_data_room_size, FEED_POOL_CACHE,
@@ -192,7 +228,7 @@ pool_create(struct feed *f)
 }
 
 int
-feed_open(const struct bench *b, const struct rig *r, uint32_t chunk_pkts, struct feed **out,
+feed_open(const struct bench *b, const struct rig *r, const struct feed_cfg *cfg, struct feed **out,
 	struct ep_err *err)
 {
 	struct feed *f = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*f));
@@ -204,11 +240,12 @@ feed_open(const struct bench *b, const struct rig *r, uint32_t chunk_pkts, struc
 	memset(f, 0, sizeof(*f));
 	f->rig = r;
 	f->clock = b->clock;
-	f->chunk_pkts = chunk_pkts;
+	f->pass_pkts = cfg->pass_pkts;
+	meter_reset(&f->meter, b, cfg->warm_passes);
 	f->random = 1;
 	f->cursor = ep_sched_shard(&r->space, 0, 1);
 	f->saved = *ops;
-	f->mbuf = calloc(chunk_pkts, sizeof(struct rte_mbuf *));
+	f->mbuf = calloc(f->pass_pkts, sizeof(struct rte_mbuf *));
 	if (f->mbuf != NULL)
 		ret = pool_create(f);
 	if (ret == 0)
@@ -241,25 +278,34 @@ feed_close(struct feed *f)
 	free(f);
 }
 
-int
-feed_pass(struct feed *f, uint32_t count, double *cycles, struct ep_err *err)
+/* The pass under way is brought to its end. */
+static int
+feed_end(struct feed *f, struct ep_err *err)
 {
-	const uint32_t first = f->wanted;
-	const uint32_t last = first + count;
+	enum feed_state state = FEED_IDLE;
 
-	assert(count <= FEED_PASSES_MAX);
-	__atomic_store_n(&f->wanted, last, __ATOMIC_RELEASE);
-	for (uint64_t ns = 0; __atomic_load_n(&f->done, __ATOMIC_ACQUIRE) != last;
-		ns += FEED_POLL_NS) {
-		if (ns > FEED_WAIT_NS)
-			return ep_err_set(err, f->state == FEED_FAILED ? -ENOMEM : -ETIMEDOUT,
-				f->state == FEED_FAILED ? "packet buffers do not come back"
-							: "the worker takes no packets");
+	__atomic_store_n(&f->stop, true, __ATOMIC_RELAXED);
+	for (int i = 0; i < FEED_POLLS && state != FEED_STOPPED && state != FEED_FAILED; i++) {
 		bench_sleep_ns(FEED_POLL_NS);
+		state = __atomic_load_n(&f->state, __ATOMIC_ACQUIRE);
 	}
-	for (uint32_t i = 0; cycles != NULL && i < count; i++)
-		cycles[i] = (double)f->pass_cycles[(first + i) % FEED_PASSES_MAX] / f->chunk_pkts;
-	return 0;
+	if (state == FEED_FAILED)
+		return ep_err_set(err, -ENOMEM, "packet buffers do not come back");
+	return state == FEED_STOPPED ? 0 : ep_err_set(err, -EIO, "the worker takes no packets");
+}
+
+int
+feed_run(struct feed *f, struct ep_err *err)
+{
+	const int ret = meter_wait(&f->meter, err);
+
+	return ret < 0 ? ret : feed_end(f, err);
+}
+
+const struct meter *
+feed_meter(const struct feed *f)
+{
+	return &f->meter;
 }
 
 uint64_t

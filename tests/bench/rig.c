@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define RIG_PORTS "50000-60000"
 #define RIG_FRAME_BYTES 64
@@ -26,7 +25,7 @@ device_open(struct rig *r, uint32_t end, const char *text, const struct rig_cfg 
 	struct ep_err *err)
 {
 	struct ep_dev_cfg dev = {
-		.queue_pairs = (uint16_t)(cfg->kind == RIG_SINK ? r->worker_count : 1),
+		.queue_pairs = (uint16_t)(cfg->kind == RIG_SINK && end == 0 ? r->worker_count : 1),
 		.ring_descs = cfg->ring_descs,
 		.mtu_frame_bytes = 1518,
 		.pool_mbufs = cfg->pool_mbufs,
@@ -62,6 +61,8 @@ memif_wait(const struct rig *r, struct ep_err *err)
 static int
 memif_open(struct rig *r, const struct rig_cfg *cfg, struct ep_err *err)
 {
+	/* An abstract one, that nobody else has. */
+	const unsigned long long socket = ep_engine_now_cycles();
 	uint32_t rsize = 0;
 	int ret = 0;
 
@@ -71,8 +72,9 @@ memif_open(struct rig *r, const struct rig_cfg *cfg, struct ep_err *err)
 		char text[128];
 
 		snprintf(text, sizeof(text),
-			"net_memif%u,role=%s,id=1,socket-abstract=yes,socket=/ep_bench.%d,rsize=%u",
-			end, end == 0 ? "server" : "client", (int)getpid(), rsize);
+			"net_memif%u,role=%s,id=1,socket-abstract=yes,socket=/"
+			"ep_bench.%llx,rsize=%u",
+			end, end == 0 ? "server" : "client", socket, rsize);
 		ret = device_open(r, end, text, cfg, err);
 	}
 	return ret < 0 ? ret : memif_wait(r, err);
@@ -106,8 +108,8 @@ devices_open(struct rig *r, const struct rig_cfg *cfg, struct ep_err *err)
 	case RIG_SINKS:
 		break;
 	}
-	ret = device_open(r, 0, "net_null0,no-rx=1", cfg, err);
-	if (ret == 0 && cfg->kind == RIG_SINKS)
+	ret = device_open(r, 0, cfg->dev != NULL ? cfg->dev : "net_null0,no-rx=1", cfg, err);
+	if (ret == 0 && (cfg->kind == RIG_SINKS || cfg->spare_sink))
 		ret = device_open(r, 1, "net_null1,no-rx=1", cfg, err);
 	return ret;
 }
@@ -143,8 +145,9 @@ engine_create(const struct bench *b, struct rig *r, struct ep_err *err)
 		.seed = RIG_SEED,
 	};
 
-	for (uint32_t i = 0; i < r->side_count; i++) {
+	for (uint32_t i = 0; i < 2 && r->dev[i] != NULL; i++)
 		ep_dev_info(r->dev[i], &r->info[i]);
+	for (uint32_t i = 0; i < r->side_count; i++) {
 		cfg.side[i].role = i == RIG_INITIATOR ? EP_ENGINE_INITIATOR : EP_ENGINE_RESPONDER;
 		cfg.side[i].dev = r->dev[i];
 		cfg.side[i].ends = r->ends[i];
@@ -221,16 +224,6 @@ rig_trial(void)
 	return t;
 }
 
-int
-rig_start(struct rig *r, const struct ep_engine_trial *trial, struct ep_err *err)
-{
-	const int ret = ep_engine_prepare(r->engine, trial, err);
-
-	if (ret == 0)
-		ep_engine_start(r->engine, RIG_INITIATOR);
-	return ret;
-}
-
 /* The stream is over, and the responder has it all. */
 static bool
 all_arrived(const struct rig *r)
@@ -247,7 +240,7 @@ all_arrived(const struct rig *r)
 }
 
 int
-rig_stop(struct rig *r, struct ep_err *err)
+rig_end(struct rig *r, struct ep_err *err)
 {
 	bool done = false;
 
@@ -263,7 +256,29 @@ rig_stop(struct rig *r, struct ep_err *err)
 		: ep_err_set(err, -ETIMEDOUT, "the stream does not end");
 }
 
-struct ep_acct_port
+int
+rig_begin(struct rig *r, const struct ep_engine_trial *trial, struct ep_err *err)
+{
+	const int ret = ep_engine_prepare(r->engine, trial, err);
+
+	if (ret == 0)
+		ep_engine_start(r->engine, RIG_INITIATOR);
+	return ret;
+}
+
+int
+rig_measure(struct rig *r, const struct ep_engine_trial *trial, const struct meter *meter,
+	struct ep_err *err)
+{
+	int ret = rig_begin(r, trial, err);
+
+	if (ret == 0)
+		ret = meter_wait(meter, err);
+	return ret < 0 ? ret : rig_end(r, err);
+}
+
+/* All ports of the responder, summed. */
+static struct ep_acct_port
 rig_received(const struct rig *r)
 {
 	struct ep_acct_port *ports = aligned_alloc(64, r->range.port_count * sizeof(*ports));

@@ -5,7 +5,7 @@
  * A device or two, a flow space and an engine: what everyport sets up for a trial, by the same calls.
  */
 
-#include "bench.h"
+#include "meter.h"
 
 /** Where packets go to and come from. */
 enum rig_kind {
@@ -22,6 +22,8 @@ struct rig_cfg {
 	uint32_t worker_count;  /**< 0: one, which serves both sides. RIG_SINK: each is a queue. */
 	uint32_t pool_mbufs;    /**< 0: as the device has it. */
 	uint16_t ring_descs;    /**< 0: 1024. */
+	const char *dev;        /**< RIG_SINK: the device, as for --dev; NULL: a net_null. */
+	bool spare_sink;        /**< RIG_SINK: open a second one, dev[1], which no side has. */
 };
 
 #define RIG_INITIATOR 0
@@ -49,14 +51,18 @@ void rig_close(struct rig *r);
 /** A trial of 64-B frames, as fast as possible, that streams up for as long as it is let. */
 struct ep_engine_trial rig_trial(void);
 
-/** Prepare a trial; start the initiator's stream where it has one. */
-int rig_start(struct rig *r, const struct ep_engine_trial *trial, struct ep_err *err);
+/** Prepare a trial and start the initiator's stream, if it has one. */
+int rig_begin(struct rig *r, const struct ep_engine_trial *trial, struct ep_err *err);
 
-/** End the stream, wait until what is under way has arrived, stop. @return 0 or -ETIMEDOUT with a sentence. */
-int rig_stop(struct rig *r, struct ep_err *err);
+/** Silence it, let what is under way arrive, stop. @return 0 or -ETIMEDOUT (the stream does not end), with a sentence. */
+int rig_end(struct rig *r, struct ep_err *err);
 
-/** The responder's counters of all ports, summed. After rig_stop(). */
-struct ep_acct_port rig_received(const struct rig *r);
+/**
+ * Run a trial until a meter in it has its windows, let what is under way arrive, and stop.
+ * @return 0, or -errno of the engine or the meter, or -ETIMEDOUT (the stream does not end), with a sentence.
+ */
+int rig_measure(struct rig *r, const struct ep_engine_trial *trial, const struct meter *meter,
+	struct ep_err *err);
 
 /**
  * What has to hold after a stopped trial: @p sent probes arrived at the responder once each, and nothing else did.
@@ -64,6 +70,6 @@ struct ep_acct_port rig_received(const struct rig *r);
  */
 int rig_check_received(const struct rig *r, uint64_t sent, struct ep_err *err);
 
-/** Bench counters, for bench_watch(): of a struct rig. */
+/** Counters of a struct rig, for a hook: probes that the device took, first copies that arrived. */
 uint64_t rig_accepted(void *rig);
 uint64_t rig_first(void *rig);

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# testpmd and everyport on the same core, in turn, several rounds: packets a second and their ratios.
+#
+# Usage: tests/bench/compare.sh [ROUNDS]   (5)
+#
+# As root, with DPDK's testpmd (scripts/setup.sh --bench). Both take huge pages where 256 MiB of them are free (without, all of testpmd's
+# buffers begin at the same place of a page, and it receives at less than half its speed). The host may give a part of the core to somebody else at any time, and
+# testpmd cannot tell. So both are shown twice: "median", of all seconds and rounds, whatever happened in them; and "best", testpmd's
+# best second against what ep_bench measures while it has the core to itself.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+rounds=${1:-5}
+bench=${EP_BENCH:-build/tests/bench/ep_bench}
+seconds=3
+cpu=${EP_BENCH_CPU:-$(($(nproc) - 1))}
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+die()
+{
+	echo "compare.sh: $*" >&2
+	exit 3
+}
+
+memory=(--no-huge --no-shconf)
+(($(</sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages) * 2 < 256)) || memory=(--in-memory)
+
+[[ $rounds =~ ^[1-9][0-9]*$ ]] || { echo "compare.sh: '$rounds' is not a number of rounds" >&2; exit 2; }
+((EUID == 0)) || die "needs root: testpmd and ep_bench run at real-time priority"
+[[ -n $(type -P dpdk-testpmd) ]] || die "dpdk-testpmd is not installed; scripts/setup.sh --bench installs it"
+[[ -x $bench ]] || die "$bench is not there; scripts/setup.sh builds it"
+
+# testpmd MODE DEVICE-ARGUMENTS OPTION...: the rates of its seconds [Mpps] go to $tmp/MODE. The first one is its start.
+testpmd()
+{
+	local name=$1 args=$2 field=Tx
+
+	shift 2
+	[[ $name != rxonly ]] || field=Rx
+	timeout -s INT $((seconds + 3)) chrt -r 10 dpdk-testpmd "${memory[@]}" -m 256 --no-pci --no-telemetry \
+		--iova-mode=va --lcores "0@0,1@$cpu" --vdev="net_null0$args" -- --stats-period=1 --total-num-mbufs=8192 \
+		--txpkts=60 --forward-mode="$name" "$@" >"$tmp/log" 2>&1 </dev/null || true
+	awk -v field="$field-pps:" '{ for (i = 1; i < NF; i++) if ($i == field && $(i + 1) > 0) print $(i + 1) / 1e6 }' "$tmp/log" |
+		sed 1d >"$tmp/rates"
+	[[ -s $tmp/rates ]] || { cat "$tmp/log" >&2; die "testpmd $name gave no figures"; }
+	cat "$tmp/rates" >>"$tmp/$name"
+}
+
+# everyport CASE: with and without regard to others on the core.
+everyport()
+{
+	"$bench" --cores "$cpu" "$1" --json --all-windows 2>>"$tmp/log" | jq '.[0].mpps' >>"$tmp/$1"
+	"$bench" --cores "$cpu" "$1" --json 2>>"$tmp/log" | jq '.[0].mpps' >>"$tmp/$1.best"
+}
+
+median()
+{
+	sort -n "$1" | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
+}
+
+best()
+{
+	if [[ -s $1.best ]]; then median "$1.best"; else sort -n "$1" | tail -n 1; fi
+}
+
+for ((round = 1; round <= rounds; round++)); do
+	echo "round $round of $rounds" >&2
+	testpmd txonly ,no-rx=1
+	everyport tx
+	testpmd flowgen ,no-rx=1 --flowgen-flows=10001
+	everyport tx_stamp
+	testpmd rxonly ""
+	everyport rx
+	everyport echo
+done
+
+echo "memory: ${memory[*]}"
+printf '%-28s %12s %12s\n' "Mpps, one core, 64 B" median best
+for name in txonly flowgen rxonly tx tx_stamp rx echo; do
+	case $name in
+	txonly | flowgen | rxonly) label="testpmd $name" ;;
+	*) label="everyport $name" ;;
+	esac
+	[[ -s $tmp/$name ]] || continue
+	printf '%-28s %12.1f %12.1f\n' "$label" "$(median "$tmp/$name")" "$(best "$tmp/$name")"
+done
+echo
+printf '%-28s %12s %12s\n' "ratio" median best
+for pair in tx:txonly tx:flowgen rx:rxonly; do
+	ours=$tmp/${pair%:*} theirs=$tmp/${pair#*:}
+	printf '%-28s %12.2f %12.2f\n' "everyport ${pair%:*} / ${pair#*:}" \
+		"$(awk "BEGIN { print $(median "$ours") / $(median "$theirs") }")" \
+		"$(awk "BEGIN { print $(best "$ours") / $(best "$theirs") }")"
+done
