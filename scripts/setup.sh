@@ -7,15 +7,17 @@ build_packages=(meson ninja-build gcc libc6-dev clang pkg-config libdpdk-dev lib
 	libcmocka-dev python3)
 lab_packages=(nftables iproute2 ethtool)
 test_packages=("${lab_packages[@]}" tcpdump tshark iputils-ping openssl python3-jsonschema shellcheck cppcheck clang-format)
+cross_packages=(gcc-aarch64-linux-gnu qemu-user-static)
 log=build/setup.log
 
 usage()
 {
 	cat <<'END'
-Usage: scripts/setup.sh [--lab] [--tests] [--debug]
+Usage: scripts/setup.sh [--lab] [--tests] [--cross] [--debug]
 
   --lab    also what the lab and the demo need (nftables, iproute2, ethtool)
   --tests  also what the tests need
+  --cross  also what scripts/aarch64.sh needs, the build for aarch64 on x86-64
   --debug  also the debug build with ASan and UBSan, in build-debug/
 
 The program is build/app/everyport. With CI=true a compiler warning is an error. Exit codes: 0 done, 1 the build failed,
@@ -100,13 +102,14 @@ for option in "$@"; do
 	case $option in
 	--lab) packages+=("${lab_packages[@]}") ;;
 	--tests) packages+=("${test_packages[@]}") ;;
+	--cross) packages+=("${cross_packages[@]}") ;;
 	--debug) debug=1 ;;
 	--help | -h)
 		usage
 		exit 0
 		;;
 	*)
-		say "'$option' is not an option: --lab, --tests, --debug"
+		say "'$option' is not an option: --lab, --tests, --cross, --debug"
 		exit 2
 		;;
 	esac
