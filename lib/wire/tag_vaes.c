@@ -8,10 +8,10 @@
  * x86-64. The round keys are AES-NI's: loading one into all blocks of a register costs no more than a plain load.
  *
  * Registers go in fours, whose tags fill one register. `eight` is a literal in every caller: 8 of them in flight, so that the
- * 3 or 4 cycles of a round are never waited for, or 4, which take as long as 1.
+ * 3 or 4 cycles of a round are never waited for, or 4, which take no longer than 1.
  */
 
-#define VAES512 __attribute__((target("aes,vaes,avx2,avx512f,avx512bw,avx512vl")))
+#define VAES512 __attribute__((target("aes,vaes,avx2,avx512f,avx512bw")))
 #define VAES256 __attribute__((target("aes,vaes,avx2")))
 #define INLINE __attribute__((always_inline)) static inline
 
@@ -145,79 +145,55 @@ key_512(const __m128i *rk, unsigned int r)
 	return _mm512_broadcast_i32x4(rk[r]);
 }
 
-/* A block is 2 bits of the mask. What is masked out is not read. */
-VAES512 INLINE void
-load_512(__m512i s[4], const struct ep_wire_block *block, uint32_t mask, __m512i key)
-{
-#pragma GCC unroll 4
-	for (unsigned int i = 0; i < 4; i++)
-		s[i] = _mm512_xor_si512(
-			key, _mm512_maskz_loadu_epi64((__mmask8)(mask >> 8 * i), block + 4 * i));
-}
-
-VAES512 INLINE void
-round_512(__m512i s[4], __m512i key)
-{
-#pragma GCC unroll 4
-	for (unsigned int i = 0; i < 4; i++)
-		s[i] = _mm512_aesenc_epi128(s[i], key);
-}
-
-/* The last round, and the first words of the 16 blocks, in order. What is masked out is not written. */
-VAES512 INLINE void
-finish_512(__m512i s[4], __m512i key, uint32_t *tag, __mmask16 mask)
+/* The first words of the 16 blocks, in order. */
+VAES512 INLINE __m512i
+words_512(const __m512i s[4])
 {
 	const __m512i order =
 		_mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
-	__m512i words;
-
-#pragma GCC unroll 4
-	for (unsigned int i = 0; i < 4; i++)
-		s[i] = _mm512_aesenclast_epi128(s[i], key);
-	words = _mm512_unpacklo_epi64(
+	const __m512i words = _mm512_unpacklo_epi64(
 		_mm512_unpacklo_epi32(s[0], s[1]), _mm512_unpacklo_epi32(s[2], s[3]));
-	words = _mm512_shuffle_epi8(
+
+	return _mm512_shuffle_epi8(
 		_mm512_permutexvar_epi32(order, words), _mm512_broadcast_i32x4(SWAP_WORDS));
-	_mm512_mask_storeu_epi32(tag, mask, words);
 }
 
 VAES512 INLINE void
-lanes_512(const __m128i *rk, const struct ep_wire_block *block, uint32_t *tag, uint32_t count,
-	const bool eight)
+whole_512(const __m128i *rk, const struct ep_wire_block block[FOUR_512], uint32_t tag[FOUR_512])
 {
-	const uint64_t blocks = UINT64_MAX >> (2 * (EP_WIRE_BURST - count));
-	const uint32_t words = UINT32_MAX >> (EP_WIRE_BURST - count);
-	__m512i s[8];
+	__m512i s[4];
 
-	load_512(s, block, (uint32_t)blocks, key_512(rk, 0));
-	if (eight)
-		load_512(s + 4, block + FOUR_512, (uint32_t)(blocks >> 32), key_512(rk, 0));
+#pragma GCC unroll 4
+	for (unsigned int i = 0; i < 4; i++)
+		s[i] = _mm512_xor_si512(_mm512_loadu_si512(block + 4 * i), key_512(rk, 0));
 #pragma GCC unroll 9
 	for (unsigned int r = 1; r < LAST; r++) {
-		round_512(s, key_512(rk, r));
-		if (eight)
-			round_512(s + 4, key_512(rk, r));
+#pragma GCC unroll 4
+		for (unsigned int i = 0; i < 4; i++)
+			s[i] = _mm512_aesenc_epi128(s[i], key_512(rk, r));
 	}
-	finish_512(s, key_512(rk, LAST), tag, (__mmask16)words);
-	if (eight)
-		finish_512(s + 4, key_512(rk, LAST), tag + FOUR_512, (__mmask16)(words >> 16));
+#pragma GCC unroll 4
+	for (unsigned int i = 0; i < 4; i++)
+		s[i] = _mm512_aesenclast_epi128(s[i], key_512(rk, LAST));
+	_mm512_storeu_si512(tag, words_512(s));
 }
 
-/* A few blocks are those of a low rate, written a moment ago: half as wide loads wait for half as many of these stores. */
+/*
+ * Half after half, not 8 registers abreast: the first half computes while the second one's blocks, written a moment ago, still
+ * are on their way to the cache. Wider loads wait longer for them, so that anything but a whole burst is faster in narrow ones.
+ */
 VAES512 static void
 vaes512_burst(struct ep_wire_tagger *tagger, const struct ep_wire_block *block, uint32_t *tag,
 	uint32_t count)
 {
 	const __m128i *const rk = (const __m128i *)tagger->keys.round_key;
 
-	if (count == EP_WIRE_BURST)
-		lanes_512(rk, block, tag, EP_WIRE_BURST, true);
-	else if (count > FOUR_512)
-		lanes_512(rk, block, tag, count, true);
-	else if (count > FOUR_256)
-		lanes_512(rk, block, tag, count, false);
-	else if (count > 0)
-		rest_256(rk, block, tag, count, false);
+	if (count < EP_WIRE_BURST) {
+		vaes256_burst(tagger, block, tag, count);
+		return;
+	}
+	whole_512(rk, block, tag);
+	whole_512(rk, block + FOUR_512, tag + FOUR_512);
 }
 
 /* --- What the CPU has ----------------------------------------------------------------------------------------------- */
@@ -232,17 +208,16 @@ cpu_has_vaes(void)
 }
 
 static bool
-vaes512_available(void)
-{
-	return cpu_has_vaes() && __builtin_cpu_supports("aes") &&
-		__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-		__builtin_cpu_supports("avx512vl");
-}
-
-static bool
 vaes256_available(void)
 {
 	return cpu_has_vaes() && __builtin_cpu_supports("aes") && __builtin_cpu_supports("avx2");
+}
+
+static bool
+vaes512_available(void)
+{
+	return vaes256_available() && __builtin_cpu_supports("avx512f") &&
+		__builtin_cpu_supports("avx512bw");
 }
 
 const struct wire_impl wire_impl_vaes512 = {
