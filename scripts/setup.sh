@@ -6,19 +6,32 @@ cd "$(dirname "$0")/.."
 build_packages=(meson ninja-build gcc libc6-dev clang pkg-config libdpdk-dev libbpf-dev libjansson-dev libmnl-dev libssl-dev
 	libcmocka-dev python3)
 lab_packages=(nftables iproute2 ethtool)
+<<<<<<< HEAD
 test_packages=("${lab_packages[@]}" tcpdump tshark iputils-ping openssl python3-jsonschema shellcheck cppcheck clang-format
 	jq valgrind)
 bench_packages=(dpdk-dev iproute2 libbpf-dev)
+=======
+test_packages=("${lab_packages[@]}" tcpdump tshark iputils-ping openssl python3-jsonschema shellcheck cppcheck clang-format)
+cross_packages=(gcc-aarch64-linux-gnu qemu-user-static)
+>>>>>>> tags
 log=build/setup.log
 
 usage()
 {
 	cat <<'END'
+<<<<<<< HEAD
 Usage: scripts/setup.sh [--lab] [--tests] [--bench] [--debug]
 
   --lab    also what the lab and the demo need (nftables, iproute2, ethtool)
   --tests  also what the tests need
   --bench  also what tests/bench/compare.sh and tests/bench/afxdp/compare.sh need (DPDK's testpmd)
+=======
+Usage: scripts/setup.sh [--lab] [--tests] [--cross] [--debug]
+
+  --lab    also what the lab and the demo need (nftables, iproute2, ethtool)
+  --tests  also what the tests need
+  --cross  also what scripts/aarch64.sh needs, the build for aarch64 on x86-64
+>>>>>>> tags
   --debug  also the debug build with ASan and UBSan, in build-debug/
 
 The program is build/app/everyport. With CI=true a compiler warning is an error. Exit codes: 0 done, 1 the build failed,
@@ -103,14 +116,22 @@ for option in "$@"; do
 	case $option in
 	--lab) packages+=("${lab_packages[@]}") ;;
 	--tests) packages+=("${test_packages[@]}") ;;
+<<<<<<< HEAD
 	--bench) packages+=("${bench_packages[@]}") ;;
+=======
+	--cross) packages+=("${cross_packages[@]}") ;;
+>>>>>>> tags
 	--debug) debug=1 ;;
 	--help | -h)
 		usage
 		exit 0
 		;;
 	*)
+<<<<<<< HEAD
 		say "'$option' is not an option: --lab, --tests, --bench, --debug"
+=======
+		say "'$option' is not an option: --lab, --tests, --cross, --debug"
+>>>>>>> tags
 		exit 2
 		;;
 	esac

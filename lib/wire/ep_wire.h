@@ -114,6 +114,9 @@ enum ep_wire_tag_impl {
 	EP_WIRE_TAG_AUTO,     /**< The fastest that this CPU has. */
 	EP_WIRE_TAG_PORTABLE, /**< OpenSSL's AES. */
 	EP_WIRE_TAG_AESNI,    /**< x86-64 AES-NI, pipelined. */
+	EP_WIRE_TAG_VAES256,  /**< x86-64 VAES with AVX2, 2 blocks a register. */
+	EP_WIRE_TAG_VAES512,  /**< x86-64 VAES with AVX-512, 4 blocks a register. */
+	EP_WIRE_TAG_ARMV8,    /**< aarch64 with the cryptographic extension, pipelined. */
 };
 
 /**
@@ -129,7 +132,7 @@ int ep_wire_tagger_create(const uint8_t key[EP_WIRE_KEY_BYTES], enum ep_wire_tag
 /** Wipe the key and free. Accepts NULL. */
 void ep_wire_tagger_destroy(struct ep_wire_tagger *tagger);
 
-/** Name of the implementation in use: "aesni" or "openssl". */
+/** Name of the implementation in use: "vaes512", "vaes256", "aesni", "armv8" or "openssl". */
 const char *ep_wire_tagger_name(const struct ep_wire_tagger *tagger);
 
 /**

@@ -35,20 +35,42 @@ subkey_k1(const uint8_t key[EP_WIRE_KEY_BYTES], uint8_t k1[WIRE_AES_BYTES])
 	return ret;
 }
 
+/* The fastest first. */
+static const struct wire_impl *const impls[] = {
+#if defined(__x86_64__)
+	&wire_impl_vaes512,
+	&wire_impl_vaes256,
+	&wire_impl_aesni,
+#elif defined(__aarch64__)
+	&wire_impl_armv8,
+#endif
+	&wire_impl_openssl,
+};
+
+/* NULL when this CPU does not have it. */
+static const struct wire_impl *
+impl_choose(enum ep_wire_tag_impl id)
+{
+	for (size_t i = 0; i < EP_ARRAY_LEN(impls); i++)
+		if ((id == EP_WIRE_TAG_AUTO || id == impls[i]->id) && impls[i]->available())
+			return impls[i];
+	return NULL;
+}
+
 static int
 tagger_init(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_BYTES],
-	enum ep_wire_tag_impl impl)
+	enum ep_wire_tag_impl id)
 {
 	uint8_t k1[WIRE_AES_BYTES];
-	int ret = subkey_k1(key, k1);
+	int ret;
 
-	if (ret < 0)
-		return ret;
-	ret = -ENOTSUP;
-	if (impl != EP_WIRE_TAG_PORTABLE)
-		ret = wire_aesni_init(tagger, key, k1);
-	if (ret == -ENOTSUP && impl != EP_WIRE_TAG_AESNI)
-		ret = wire_openssl_init(tagger, key, k1);
+	tagger->impl = impl_choose(id);
+	if (tagger->impl == NULL)
+		return -ENOTSUP;
+	tagger->burst = tagger->impl->burst;
+	ret = subkey_k1(key, k1);
+	if (ret == 0)
+		ret = tagger->impl->set_key(tagger, key, k1);
 	OPENSSL_cleanse(k1, sizeof(k1));
 	return ret;
 }
@@ -86,7 +108,7 @@ ep_wire_tagger_destroy(struct ep_wire_tagger *tagger)
 const char *
 ep_wire_tagger_name(const struct ep_wire_tagger *tagger)
 {
-	return tagger->name;
+	return tagger->impl->name;
 }
 
 void

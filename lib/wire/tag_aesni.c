@@ -1,9 +1,5 @@
 #include "wire_priv.h"
 
-#include <errno.h>
-
-#ifdef __x86_64__
-
 #include <immintrin.h>
 
 /* Blocks in flight: a round takes 3 to 8 cycles, and 1 or 2 of them start in each cycle. 8 states and a round key fit the 16
@@ -12,6 +8,7 @@
 
 /* Only these functions may use the instructions; the rest of the program runs on any x86-64. */
 #define AESNI __attribute__((target("aes,sse2")))
+#define INLINE __attribute__((always_inline)) static inline
 
 /* The next round key from the last one and its keygenassist (FIPS 197 section 5.2): each word is XORed to all after it. */
 AESNI static inline __m128i
@@ -24,9 +21,12 @@ next_key(__m128i key, __m128i assist)
 }
 
 /* The round constants have to be literals, hence no loop. */
-AESNI static void
-expand_key(__m128i rk[WIRE_AES128_ROUND_KEYS], const uint8_t key[EP_WIRE_KEY_BYTES])
+AESNI int
+wire_aesni_set_key(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_BYTES],
+	const uint8_t k1[WIRE_AES_BYTES])
 {
+	__m128i *const rk = (__m128i *)tagger->keys.round_key;
+
 	rk[0] = _mm_loadu_si128((const __m128i *)key);
 	rk[1] = next_key(rk[0], _mm_aeskeygenassist_si128(rk[0], 0x01));
 	rk[2] = next_key(rk[1], _mm_aeskeygenassist_si128(rk[1], 0x02));
@@ -38,17 +38,23 @@ expand_key(__m128i rk[WIRE_AES128_ROUND_KEYS], const uint8_t key[EP_WIRE_KEY_BYT
 	rk[8] = next_key(rk[7], _mm_aeskeygenassist_si128(rk[7], 0x80));
 	rk[9] = next_key(rk[8], _mm_aeskeygenassist_si128(rk[8], 0x1b));
 	rk[10] = next_key(rk[9], _mm_aeskeygenassist_si128(rk[9], 0x36));
+	rk[0] = _mm_xor_si128(rk[0], _mm_loadu_si128((const __m128i *)k1));
+	return 0;
 }
 
-AESNI static void
-tag_lanes(const __m128i rk[WIRE_AES128_ROUND_KEYS], const struct ep_wire_block block[LANES],
-	uint32_t tag[LANES])
+/* LANES tags. Where there are fewer blocks, the last one stands in for those that are missing. */
+AESNI INLINE void
+lanes(const __m128i rk[WIRE_AES128_ROUND_KEYS], const struct ep_wire_block *block, uint32_t *tag,
+	uint32_t count)
 {
 	__m128i s[LANES];
 
 #pragma GCC unroll 8
-	for (unsigned int i = 0; i < LANES; i++)
-		s[i] = _mm_xor_si128(_mm_load_si128((const __m128i *)block[i].bytes_be), rk[0]);
+	for (uint32_t i = 0; i < LANES; i++) {
+		const uint32_t from = i < count ? i : count - 1;
+
+		s[i] = _mm_xor_si128(*(const __m128i *)block[from].bytes_be, rk[0]);
+	}
 	for (unsigned int r = 1; r < WIRE_AES128_ROUND_KEYS - 1; r++) {
 		const __m128i key = rk[r];
 
@@ -63,52 +69,34 @@ tag_lanes(const __m128i rk[WIRE_AES128_ROUND_KEYS], const struct ep_wire_block b
 	}
 }
 
-/* The last, incomplete group runs in a padded copy: cheaper than one block after the other. */
-static void
+AESNI static void
 aesni_burst(struct ep_wire_tagger *tagger, const struct ep_wire_block *block, uint32_t *tag,
 	uint32_t count)
 {
-	const __m128i *const rk = (const __m128i *)tagger->aesni.round_key;
-	const uint32_t rest = count % LANES;
-	const uint32_t whole = count - rest;
-	struct ep_wire_block rest_block[LANES];
-	uint32_t rest_tag[LANES];
+	const __m128i *const rk = (const __m128i *)tagger->keys.round_key;
+	uint32_t rest[LANES];
 
-	for (uint32_t i = 0; i < whole; i += LANES)
-		tag_lanes(rk, block + i, tag + i);
-	if (rest == 0)
-		return;
-	memset(rest_block, 0, sizeof(rest_block));
-	memcpy(rest_block, block + whole, rest * sizeof(*block));
-	tag_lanes(rk, rest_block, rest_tag);
-	memcpy(tag + whole, rest_tag, rest * sizeof(*tag));
+	for (; count >= LANES; count -= LANES) {
+		lanes(rk, block, tag, LANES);
+		block += LANES;
+		tag += LANES;
+	}
+	if (count > 0) {
+		lanes(rk, block, rest, count);
+		memcpy(tag, rest, count * sizeof(*tag));
+	}
 }
 
-int
-wire_aesni_init(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_BYTES],
-	const uint8_t k1[WIRE_AES_BYTES])
+static bool
+aesni_available(void)
 {
-	__m128i *const rk = (__m128i *)tagger->aesni.round_key;
-
-	if (!__builtin_cpu_supports("aes"))
-		return -ENOTSUP;
-	expand_key(rk, key);
-	rk[0] = _mm_xor_si128(rk[0], _mm_loadu_si128((const __m128i *)k1));
-	tagger->burst = aesni_burst;
-	tagger->name = "aesni";
-	return 0;
+	return __builtin_cpu_supports("aes");
 }
 
-#else
-
-int
-wire_aesni_init(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_BYTES],
-	const uint8_t k1[WIRE_AES_BYTES])
-{
-	(void)tagger;
-	(void)key;
-	(void)k1;
-	return -ENOTSUP;
-}
-
-#endif
+const struct wire_impl wire_impl_aesni = {
+	.id = EP_WIRE_TAG_AESNI,
+	.name = "aesni",
+	.available = aesni_available,
+	.set_key = wire_aesni_set_key,
+	.burst = aesni_burst,
+};

@@ -48,8 +48,8 @@ openssl_burst(struct ep_wire_tagger *tagger, const struct ep_wire_block *block, 
 		tag[i] = ep_wire_get32(w->scratch[i].bytes_be);
 }
 
-int
-wire_openssl_init(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_BYTES],
+static int
+openssl_set_key(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_BYTES],
 	const uint8_t k1[WIRE_AES_BYTES])
 {
 	struct wire_openssl *const w = &tagger->openssl;
@@ -58,7 +58,19 @@ wire_openssl_init(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_B
 	if (w->cipher == NULL)
 		return -EIO;
 	memcpy(w->k1, k1, sizeof(w->k1));
-	tagger->burst = openssl_burst;
-	tagger->name = "openssl";
 	return 0;
 }
+
+static bool
+openssl_available(void)
+{
+	return true;
+}
+
+const struct wire_impl wire_impl_openssl = {
+	.id = EP_WIRE_TAG_PORTABLE,
+	.name = "openssl",
+	.available = openssl_available,
+	.set_key = openssl_set_key,
+	.burst = openssl_burst,
+};

@@ -15,8 +15,9 @@
 typedef void (*wire_tag_burst_fn)(struct ep_wire_tagger *tagger, const struct ep_wire_block *block,
 	uint32_t *tag, uint32_t count);
 
-/* AES-NI's state: the round keys. K1 is in the first one already, as both are only ever XORed to the block. */
-struct wire_aesni {
+/* The round keys of an implementation that uses the CPU's instructions. K1 is in the first one already, as both are only ever
+ * XORed to the block. */
+struct wire_keys {
 	alignas(16) uint8_t round_key[WIRE_AES128_ROUND_KEYS][WIRE_AES_BYTES];
 };
 
@@ -29,18 +30,32 @@ struct wire_openssl {
 
 /* Written by its owner thread only. One of the two states is in use. */
 struct ep_wire_tagger {
-	wire_tag_burst_fn burst;
-	const char *name;
-	struct wire_aesni aesni;
+	wire_tag_burst_fn burst; /* Of `impl`: one load less for each burst. */
+	const struct wire_impl *impl;
+	struct wire_keys keys;
 	struct wire_openssl openssl;
 };
 
-/* Set up a zeroed tagger. 0 or -EIO (OpenSSL failed). */
-int wire_openssl_init(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_BYTES],
-	const uint8_t k1[WIRE_AES_BYTES]);
+/* One implementation. */
+struct wire_impl {
+	enum ep_wire_tag_impl id;
+	const char *name;
+	/* Whether this CPU has the instructions and this system saves their registers. */
+	bool (*available)(void);
+	/* Set up the state in a zeroed tagger. 0 or -EIO (OpenSSL failed). */
+	int (*set_key)(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_BYTES],
+		const uint8_t k1[WIRE_AES_BYTES]);
+	wire_tag_burst_fn burst;
+};
 
-/* Set up a zeroed tagger. 0 or -ENOTSUP (not an x86-64 CPU with AES-NI). */
-int wire_aesni_init(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_BYTES],
+extern const struct wire_impl wire_impl_openssl;
+extern const struct wire_impl wire_impl_aesni;
+extern const struct wire_impl wire_impl_vaes256;
+extern const struct wire_impl wire_impl_vaes512;
+extern const struct wire_impl wire_impl_armv8;
+
+/* Expand the key as AES-NI and VAES need it. */
+int wire_aesni_set_key(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_BYTES],
 	const uint8_t k1[WIRE_AES_BYTES]);
 
 /* An AES-128-ECB encryption context without padding, or NULL. The caller frees it. */
