@@ -238,7 +238,7 @@ run_facts(struct initiator *r, struct ep_result *result)
 	const struct ep_ctrl_welcome *w = &r->welcome;
 	char text[64];
 
-	host_facts(result, &r->plan, &r->clock, &r->dev, 1);
+	host_facts(result, &r->plan, &r->dev, 1);
 	ep_result_host_text(result, "peer_tool", w->tool);
 	ep_result_host_text(result, "peer_cpu", w->cpu);
 	ep_result_host_text(result, "peer_driver", w->driver);
@@ -273,6 +273,7 @@ run_session(struct initiator *r, struct ep_result *result, struct ep_err *err)
 		.rate_pps = r->rate_pps,
 		.sweep_rate_pps = r->sweep_rate_pps,
 		.slack_ns = common_slack_ns(r->config, &r->plan),
+		.clock = &r->clock,
 	};
 	memcpy(s->session_key, r->key, sizeof(s->session_key));
 	if (session_init(s) < 0) {

@@ -203,6 +203,7 @@ session_tick(struct session *s)
 	now_ns = host_now_ns();
 	session_beat(s, now_ns);
 	tcp_tick(s, now_ns);
+	ep_engine_clock_watch(s->clock);
 	interval_tick(s, now_ns);
 	if (status == SESSION_OK && host_interrupted())
 		status = SESSION_INTERRUPTED;
@@ -486,6 +487,8 @@ trial(struct session *s, bool sweep)
 	s->phase_ns = plan.duration_ns;
 	for (uint32_t side = 0; side < s->side_count; side++)
 		account_begin(&s->account[side], s->dev[side]);
+	ep_engine_clock_refine(s->clock);
+	ep_engine_set_clock(s->engine, s->clock);
 	if (ep_engine_prepare(s->engine, &plan, &s->err) < 0)
 		return SESSION_FAILED;
 	status = trial_run(s);

@@ -119,8 +119,6 @@ lane_create(struct ep_engine *e, struct side *s, uint32_t i, struct lane **out)
 	l->port_of = e->cfg.range->port;
 	l->space = &e->cfg.space;
 	l->learn = &s->learn;
-	l->clock_base_cycles = e->cfg.clock.base_cycles;
-	l->clock_ns_mult = e->cfg.clock.ns_mult;
 	l->block_shift = e->block_shift;
 	l->port_id = s->info.port_id;
 	l->pool = ep_dev_pool(s->cfg.dev, (uint16_t)i);
@@ -442,6 +440,8 @@ lane_clear(const struct ep_engine *e, struct lane *l)
 	l->count = (struct lane_count){.learned = l->count.learned};
 	memset(&l->pace, 0, sizeof(l->pace));
 	memset(&l->cursor, 0, sizeof(l->cursor));
+	l->clock_base_cycles = e->cfg.clock.base_cycles;
+	l->clock_ns_mult = e->cfg.clock.ns_mult;
 	l->size_next = 0;
 	l->rx_queue_next = 0;
 	l->late = false;
@@ -503,6 +503,13 @@ workers_launch(struct ep_engine *e, struct ep_err *err)
 				i, w->lcore_id, strerror(-ret));
 	}
 	return 0;
+}
+
+void
+ep_engine_set_clock(struct ep_engine *e, const struct ep_engine_clock *clock)
+{
+	ep_engine_stop(e);
+	e->cfg.clock = *clock;
 }
 
 int

@@ -28,12 +28,32 @@
 /** Most latency histograms a direction has: blocks of neighbouring ports. */
 #define EP_ENGINE_BLOCKS_MAX 16
 
-/** Conversion from the time stamp counter. Read-only after calibration. */
+/** One look at the time stamp counter and at CLOCK_MONOTONIC_RAW, as good as at the same moment. */
+struct ep_engine_reading {
+	uint64_t cycles;       /**< Counter, known to width_cycles / 2 either way. */
+	uint64_t ns;           /**< CLOCK_MONOTONIC_RAW [ns]. */
+	uint64_t width_cycles; /**< How long the look took [cycles]. */
+};
+
+/** Most that the clock may be off by for pacing to keep its promise [ppm]. */
+#define EP_ENGINE_CLOCK_LIMIT_PPM 20
+
+/**
+ * Conversion from the time stamp counter. Calibrated at the start, watched while trials run, refined between them: `hz` and
+ * `ns_mult` stay as they are during a trial.
+ */
 struct ep_engine_clock {
-	double hz;            /**< Cycles a second [Hz]. */
+	double hz;            /**< Cycles a second, in use [Hz]. */
 	uint64_t base_cycles; /**< Counter at calibration. */
 	uint64_t ns_mult;     /**< ns = cycles * ns_mult / 2^32, relative to base_cycles. */
-	double error_ppm;     /**< Uncertainty of hz from the reading of the two clocks [ppm]. */
+	double error_ppm;     /**< Bound of hz's error, from the reading of the two clocks [ppm]. */
+	double drift_ppm; /**< Largest difference that was seen between the frequency of a second and the one in use [ppm]. */
+	bool invariant;   /**< The CPU promises a constant frequency in every power state. */
+
+	/* The library's own. */
+	double refined_hz;        /**< Over the last 30 to 60 s [Hz]. */
+	double refined_error_ppm; /**< Bound of refined_hz's error [ppm]. */
+	struct ep_engine_reading from, mid, last;
 };
 
 /**
@@ -42,8 +62,21 @@ struct ep_engine_clock {
  */
 void ep_engine_clock_calibrate(struct ep_engine_clock *clock);
 
-/** Frequency since the calibration, compared with it [ppm]: the drift of the run. */
-double ep_engine_clock_drift_ppm(const struct ep_engine_clock *clock);
+/** Compare the two clocks again, if the last time was a second ago or more: call it as often as you like while trials run. */
+void ep_engine_clock_watch(struct ep_engine_clock *clock);
+
+/** Compare them for the last time, at the end of a run. */
+void ep_engine_clock_finish(struct ep_engine_clock *clock);
+
+/** Use from now on what was learned by watching: between trials. See ep_engine_set_clock(). */
+void ep_engine_clock_refine(struct ep_engine_clock *clock);
+
+/** A calibration from two readings, @p b after @p a. No clock is read. */
+void ep_engine_clock_begin(struct ep_engine_clock *clock, const struct ep_engine_reading *a,
+	const struct ep_engine_reading *b);
+
+/** Watching with a reading of the caller's. One that is too near to the last, or too uncertain, is left out. */
+void ep_engine_clock_feed(struct ep_engine_clock *clock, const struct ep_engine_reading *now);
 
 /** Counter now [cycles]. */
 uint64_t ep_engine_now_cycles(void);
@@ -102,6 +135,9 @@ struct ep_engine;
  *   0, -ENOMEM, -EINVAL or -ERANGE (templates: frame too small for the family), with a sentence.
  */
 int ep_engine_create(const struct ep_engine_cfg *cfg, struct ep_engine **out, struct ep_err *err);
+
+/** Convert times with this clock from the next ep_engine_prepare() on. */
+void ep_engine_set_clock(struct ep_engine *e, const struct ep_engine_clock *clock);
 
 /** Stops if need be. Accepts NULL. */
 void ep_engine_destroy(struct ep_engine *e);
