@@ -48,7 +48,7 @@ struct ep_engine_clock {
 	uint64_t ns_mult;     /**< ns = cycles * ns_mult / 2^32, relative to base_cycles. */
 	double error_ppm;     /**< Bound of hz's error, from the reading of the two clocks [ppm]. */
 	double drift_ppm; /**< Largest difference that was seen between the frequency of a second and the one in use [ppm]. */
-	bool invariant;   /**< The CPU promises a constant frequency in every power state. */
+	bool invariant; /**< The CPU promises a constant frequency in every power state. */
 
 	/* The library's own. */
 	double refined_hz;        /**< Over the last 30 to 60 s [Hz]. */
@@ -121,10 +121,17 @@ struct ep_engine_trial {
 	uint64_t duration_ns; /**< Of each stream. */
 	uint32_t
 		rounds; /**< Above 0: a sweep, each flow exactly that many times, up to 3 s late whatever slack_ns. */
-	uint32_t burst_pkts; /**< At most EP_WIRE_BURST; 0: chosen from the rate. */
-	uint64_t slack_ns;   /**< A slot that is later than this is not sent. */
+	uint32_t
+		burst_pkts; /**< At most EP_WIRE_BURST; 0: chosen from each worker's rate (ep_engine_auto_burst()). */
+	uint64_t slack_ns; /**< A slot that is later than this is not sent. */
 	struct ep_sizes sizes;
 };
+
+/**
+ * Packets a burst where the user names no number: the fewest with which one burst a microsecond is enough. So 1 up to 1 Mpps, 32 from
+ * 32 Mpps on and for rate 0 (as fast as possible). A burst holds what is due, and is shorter where the loop comes by more often.
+ */
+uint32_t ep_engine_auto_burst(double rate_pps);
 
 /** The data path of a session. Opaque. */
 struct ep_engine;
@@ -190,6 +197,22 @@ struct ep_engine_count {
 void ep_engine_count(const struct ep_engine *e, uint32_t side, struct ep_engine_count *count);
 
 /* After ep_engine_stop(): */
+
+/** How a side's stream was paced and how its workers ran. */
+struct ep_engine_pacing {
+	uint32_t burst_pkts; /**< Most packets a worker sent at once; 0: the side had no stream. */
+	double intended_pps; /**< 0: as fast as possible, or no stream. */
+	double offered_pps; /**< From the first departure to the last, summed over the workers; 0: not two. */
+	uint64_t largest_gap_ns; /**< Between two departures of a worker's stream [ns]. */
+	uint64_t
+		loop_gap_ns; /**< Between two rounds of a worker's loop while its stream ran [ns]. */
+	uint64_t
+		receive_gap_ns; /**< The same from the start of the trial to the end of the drain [ns]. */
+};
+void ep_engine_pacing(const struct ep_engine *e, uint32_t side, struct ep_engine_pacing *pacing);
+
+/** Add the times between one departure of a worker's stream and the next. */
+void ep_engine_departures(const struct ep_engine *e, uint32_t side, struct ep_hist *hist);
 
 /** Add the receiver's counters of a side, [range->port_count]. */
 void ep_engine_rx_ports(const struct ep_engine *e, uint32_t side, struct ep_acct_port *ports);

@@ -1,0 +1,749 @@
+/* Pacing, back-pressure and stalls on a net_null port, as seen by a recorder between the engine and the driver. EP_TEST_PACING_S
+ * sets for how long each rate is held [s]. */
+
+#include "recorder.h"
+
+#include <ep_dev.h>
+#include <ep_engine.h>
+
+#include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define PORTS "50000-50999"
+#define FLOWS 1000
+/* 20 ppm of 10 s: all that the first and the last departure may be off by, however long the stream is [ns]. */
+#define EDGES_NS 200000.0
+/* A worker that others kept from its CPU for longer shows nothing about pacing [ns]. Such a try is repeated. */
+#define AWAY_NS 100000
+#define TRIES 5
+
+static uint64_t seed_ = 1;
+static double seconds_ = 0.5;
+static unsigned int devices_;
+
+/** A port with an engine that sends up. */
+struct rig {
+	struct ep_range *range;
+	struct ep_dev *dev;
+	struct ep_engine *engine;
+	struct ep_engine_clock clock;
+	struct recorder *recorder;
+	struct ep_engine_count count;
+	struct ep_engine_pacing pacing;
+	uint64_t *sent; /* [FLOWS] */
+};
+
+static void
+rig_engine(struct rig *r, enum ep_engine_role role, uint32_t workers)
+{
+	const struct ep_sched_cfg space = {
+		.port_count = r->range->port_count,
+		.source_count = 1,
+		.address_count = 1,
+		.source_base = 20000,
+		.source_span = 40000,
+		.seed = seed_,
+	};
+	struct ep_engine_cfg cfg = {
+		.side_count = 1,
+		.worker_count = workers,
+		.range = r->range,
+		.clock = r->clock,
+		.floating = true,
+		.seed = seed_,
+		.side[0] =
+			{
+				.role = role,
+				.dev = r->dev,
+				.worker_count = workers,
+				.ends =
+					{
+						.src = {EP_WIRE_IPV4, {198, 18, 0, 1}},
+						.dst = {EP_WIRE_IPV4, {198, 18, 0, 2}},
+					},
+			},
+	};
+	struct ep_err err = {0};
+
+	assert_int_equal(ep_sched_init(&cfg.space, &space, &err), 0);
+	if (ep_engine_create(&cfg, &r->engine, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+static void
+rig_open(struct rig *r, enum ep_engine_role role, uint32_t workers)
+{
+	struct ep_dev_cfg cfg = {
+		.queue_pairs = (uint16_t)workers, .ring_descs = 512, .mtu_frame_bytes = 64};
+	struct ep_dev_info info;
+	struct ep_err err = {0};
+	char name[32];
+
+	memset(r, 0, sizeof(*r));
+	r->range = malloc(sizeof(*r->range));
+	r->sent = calloc(FLOWS, sizeof(*r->sent));
+	assert_int_equal(ep_range_parse(PORTS, "ports", r->range, &err), 0);
+	/* A name of its own: a test that failed leaves its device behind. */
+	snprintf(name, sizeof(name), "net_null%u,no-rx=1", devices_++);
+	assert_int_equal(ep_dev_spec_parse(name, &cfg.spec, &err), 0);
+	if (ep_dev_open(&cfg, &r->dev, &err) < 0)
+		fail_msg("%s", err.text);
+	ep_dev_info(r->dev, &info);
+	ep_engine_clock_calibrate(&r->clock);
+	rig_engine(r, role, workers);
+	r->recorder = recorder_open(info.port_id, seed_);
+}
+
+static void
+rig_close(struct rig *r)
+{
+	ep_engine_destroy(r->engine);
+	recorder_close(r->recorder);
+	ep_dev_close(r->dev);
+	free(r->range);
+	free(r->sent);
+}
+
+static struct ep_engine_trial
+plan(double rate_pps, double duration_s)
+{
+	return (struct ep_engine_trial){
+		.key = {1, 2, 3},
+		.stream_up = true,
+		.rate_pps = rate_pps,
+		.duration_ns = (uint64_t)(duration_s * 1e9),
+		.slack_ns = EP_NS_PER_S,
+		.sizes = {1, {64}},
+	};
+}
+
+static void
+run(struct rig *r, const struct ep_engine_trial *t)
+{
+	struct ep_err err = {0};
+
+	if (ep_engine_prepare(r->engine, t, &err) < 0)
+		fail_msg("%s", err.text);
+	ep_engine_start(r->engine, 0);
+	while (!ep_engine_tx_done(r->engine, 0)) {
+		ep_engine_clock_watch(&r->clock);
+		usleep(2000);
+	}
+	ep_engine_stop(r->engine);
+	memset(r->sent, 0, FLOWS * sizeof(*r->sent));
+	ep_engine_count(r->engine, 0, &r->count);
+	ep_engine_pacing(r->engine, 0, &r->pacing);
+	ep_engine_tx_ports(r->engine, 0, r->sent);
+}
+
+static uint64_t
+taken(const struct rig *r)
+{
+	return r->recorder->queue[0].taken_pkts + r->recorder->queue[1].taken_pkts;
+}
+
+static uint64_t
+sent_sum(const struct rig *r)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t p = 0; p < FLOWS; p++)
+		sum += r->sent[p];
+	return sum;
+}
+
+/* Every slot ended somewhere, and what the engine says was accepted is what the device took. */
+static void
+assert_account_closes(const struct rig *r, uint64_t slots)
+{
+	assert_int_equal(r->count.intended, slots);
+	assert_int_equal(r->count.accepted + r->count.not_sent, slots);
+	assert_int_equal(r->count.accepted, taken(r));
+	assert_int_equal(sent_sum(r), taken(r));
+}
+
+static uint64_t
+to_cycles(const struct rig *r, double ns)
+{
+	return (uint64_t)(ns * r->clock.hz / 1e9);
+}
+
+/* --- Rates -------------------------------------------------------------------------------------------------------------- */
+
+/* How far the offered stream is from the intended one, from the first departure to the last, as the recorder saw them, by the
+ * clock as it was watched meanwhile [ns]. */
+static double
+off_ns(struct rig *r, double rate_pps)
+{
+	const struct recorder_queue *q = &r->recorder->queue[0];
+	double span_ns;
+
+	ep_engine_clock_finish(&r->clock);
+	span_ns = (double)(q->last_cycles - q->first_cycles) / r->clock.refined_hz * 1e9;
+	return span_ns - (double)(q->taken_pkts - q->first_pkts) / rate_pps * 1e9;
+}
+
+/* A worker that waits sleeps for 50 us, and the kernel takes its time; above 20 kpps it never sleeps. */
+static uint64_t
+away_ns(double rate_pps)
+{
+	return rate_pps < 20e3 ? 3 * AWAY_NS : AWAY_NS;
+}
+
+/* One try. Returns whether the machine let it be judged. */
+static bool
+offered_is_intended(struct rig *r, double rate_pps)
+{
+	const struct ep_engine_trial t = plan(rate_pps, seconds_);
+	const struct recorder_queue *q = &r->recorder->queue[0];
+	double off, engine_off;
+
+	recorder_reset(r->recorder);
+	r->recorder->real_time = true;
+	run(r, &t);
+	r->recorder->real_time = false;
+	assert_account_closes(r, (uint64_t)(rate_pps * seconds_ * (1 + 1e-12)));
+	assert_true(q->max_offered_pkts <= ep_engine_auto_burst(rate_pps));
+	off = off_ns(r, rate_pps);
+	engine_off = (r->pacing.offered_pps / rate_pps - 1) * -seconds_ * 1e9;
+	printf("# %.0f pps, %.1f s: off by %.0f ns, %.2f ppm (%.0f ns by the engine), bursts up to "
+	       "%u, %.1f on average, away for %.3f ms at most\n",
+		rate_pps, seconds_, off, -off / seconds_ / 1e3, engine_off, q->max_offered_pkts,
+		(double)q->taken_pkts / (double)q->burst_count,
+		(double)r->pacing.loop_gap_ns / 1e6);
+	if ((r->count.not_sent > 0 || fabs(off) > EDGES_NS) &&
+		r->pacing.loop_gap_ns > away_ns(rate_pps))
+		return false;
+	assert_int_equal(r->count.not_sent, 0);
+	assert_true(fabs(off) <= EDGES_NS);
+	/* The engine's own figure, whose departures are a moment earlier, says the same. */
+	assert_true(fabs(engine_off - off) <= EDGES_NS);
+	return true;
+}
+
+static void
+offered_equals_intended_at_every_rate(void **state)
+{
+	static const double rate_pps[] = {1e3, 9999, 100e3, 999983, 1e6, 1.5e6, 2e6, 5e6, 10e6};
+	uint32_t judged = 0;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, EP_ENGINE_INITIATOR, 1);
+	for (size_t i = 0; i < EP_ARRAY_LEN(rate_pps); i++) {
+		bool ok = false;
+
+		for (int try = 0; !ok && try < TRIES; try++)
+			ok = offered_is_intended(&r, rate_pps[i]);
+		if (!ok)
+			printf("# %.0f pps: not judged, this machine is too busy\n", rate_pps[i]);
+		judged += ok;
+	}
+	rig_close(&r);
+	if (judged < EP_ARRAY_LEN(rate_pps) && getenv("EP_LAB_REQUIRED") != NULL)
+		fail_msg("%u of %zu rates could be judged", judged, EP_ARRAY_LEN(rate_pps));
+	if (judged == 0)
+		skip();
+}
+
+static void
+as_fast_as_possible_ends_on_time_in_bursts_of_32_at_most(void **state)
+{
+	const struct ep_engine_trial t = plan(0, seconds_);
+	const struct recorder_queue *q;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, EP_ENGINE_INITIATOR, 1);
+	run(&r, &t);
+	q = &r.recorder->queue[0];
+	assert_int_equal(r.count.accepted, taken(&r));
+	assert_int_equal(r.count.not_sent, 0);
+	assert_int_equal(q->max_offered_pkts, 32);
+	assert_true(q->last_cycles - q->first_cycles <=
+		to_cycles(&r, seconds_ * 1e9 + EDGES_NS) + r.pacing.largest_gap_ns * 3);
+	assert_true(r.pacing.intended_pps == 0);
+	printf("# as fast as possible: %.2f Mpps\n", r.pacing.offered_pps / 1e6);
+	rig_close(&r);
+}
+
+static void
+auto_burst_is_one_up_to_1_mpps_and_then_as_small_as_the_rate_allows(void **state)
+{
+	static const struct {
+		double rate_pps;
+		uint32_t want;
+	} row[] = {{0.1, 1}, {1e3, 1}, {1e6, 1}, {1000001, 2}, {2e6, 2}, {2.1e6, 3}, {31e6, 31},
+		{31.1e6, 32}, {32e6, 32}, {1e10, 32}, {0, 32}};
+
+	(void)state;
+	for (size_t i = 0; i < EP_ARRAY_LEN(row); i++)
+		assert_int_equal(ep_engine_auto_burst(row[i].rate_pps), row[i].want);
+}
+
+/* Also where the device is slow and refuses, so that there is something to catch up with. */
+static void
+no_burst_is_longer_than_wanted(void **state)
+{
+	static const uint32_t burst_pkts[] = {1, 2, 7, 32};
+	static const double rate_pps[] = {50e3, 3e6, 0};
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, EP_ENGINE_INITIATOR, 1);
+	for (size_t b = 0; b < EP_ARRAY_LEN(burst_pkts); b++) {
+		for (size_t i = 0; i < EP_ARRAY_LEN(rate_pps); i++) {
+			struct ep_engine_trial t = plan(rate_pps[i], 0.05);
+
+			t.burst_pkts = burst_pkts[b];
+			recorder_reset(r.recorder);
+			r.recorder->take_random = true;
+			r.recorder->take_max = 32;
+			r.recorder->tx_stall_at = 500;
+			r.recorder->tx_stall_us = 5000;
+			run(&r, &t);
+			assert_true(r.recorder->queue[0].max_offered_pkts <= burst_pkts[b]);
+			assert_int_equal(r.pacing.burst_pkts, burst_pkts[b]);
+			assert_int_equal(r.count.accepted, taken(&r));
+		}
+	}
+	rig_close(&r);
+}
+
+/* --- Lateness ------------------------------------------------------------------------------------------------------------ */
+
+/* Never ahead of the schedule, which the first departure began; and while catching up never faster than twice the rate. */
+static void
+assert_within_the_schedule(const struct rig *r, double rate_pps, uint32_t burst_pkts)
+{
+	const struct recorder_queue *q = &r->recorder->queue[0];
+	const double interval_cycles = r->clock.hz / rate_pps;
+	uint64_t pkts = 0, from = 0, window_pkts = 0;
+
+	for (size_t i = 0; i < q->entry_count; i++) {
+		const struct recorder_entry *e = &q->entry[i];
+		const double gone = (double)(e->cycles - q->first_cycles) / interval_cycles;
+
+		pkts += e->taken_pkts;
+		window_pkts += e->taken_pkts;
+		/* The first departure may itself be late, by a few intervals: that is what its burst and the slack are for. */
+		assert_true((double)pkts <= gone + burst_pkts + 1 + rate_pps * 1e-3);
+		/* The last 10 ms. */
+		while (q->entry[i].cycles - q->entry[from].cycles > to_cycles(r, 10e6))
+			window_pkts -= q->entry[from++].taken_pkts;
+		assert_true((double)window_pkts <= 2 * rate_pps * 0.01 + 2 * burst_pkts + 2);
+	}
+}
+
+static void
+a_late_sender_drops_what_it_missed_and_never_stretches(void **state)
+{
+	const double rate_pps = 100e3, duration_s = 0.4, stall_s = 0.06, slack_s = 0.01;
+	const uint64_t slots = (uint64_t)(rate_pps * duration_s);
+	struct ep_engine_trial t = plan(rate_pps, duration_s);
+	const struct recorder_queue *q;
+	struct rig r;
+
+	(void)state;
+	t.slack_ns = (uint64_t)(slack_s * 1e9);
+	rig_open(&r, EP_ENGINE_INITIATOR, 1);
+	r.recorder->tx_stall_at = 10000;
+	r.recorder->tx_stall_us = (uint64_t)(stall_s * 1e6);
+	run(&r, &t);
+	q = &r.recorder->queue[0];
+	assert_account_closes(&r, slots);
+	/* What was due in the stall, but for the slack; more where the machine itself was away. */
+	assert_in_range(
+		r.count.not_sent, (uint64_t)(rate_pps * (stall_s - slack_s)) - 1, slots / 2);
+	assert_true(q->last_cycles - q->first_cycles < to_cycles(&r, (duration_s + slack_s) * 1e9));
+	assert_within_the_schedule(&r, rate_pps, 1);
+	assert_in_range(r.pacing.largest_gap_ns, (uint64_t)(stall_s * 1e9), EP_NS_PER_S);
+	assert_in_range(r.pacing.loop_gap_ns, (uint64_t)(stall_s * 1e9), EP_NS_PER_S);
+	rig_close(&r);
+}
+
+/* With slack enough nothing is dropped, and the schedule is caught up with, evenly. */
+static void
+a_stall_within_the_slack_is_caught_up_with(void **state)
+{
+	const double rate_pps = 100e3, duration_s = 0.4;
+	const struct ep_engine_trial t = plan(rate_pps, duration_s);
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, EP_ENGINE_INITIATOR, 1);
+	r.recorder->tx_stall_at = 5000;
+	r.recorder->tx_stall_us = 30000;
+	run(&r, &t);
+	assert_account_closes(&r, (uint64_t)(rate_pps * duration_s));
+	assert_int_equal(r.count.not_sent, 0);
+	assert_within_the_schedule(&r, rate_pps, 1);
+	rig_close(&r);
+}
+
+/* --- Departures ---------------------------------------------------------------------------------------------------------- */
+
+static void
+departures_are_those_of_the_device(void **state)
+{
+	const double rate_pps = 20e3;
+	const struct ep_engine_trial t = plan(rate_pps, 0.5);
+	struct ep_hist *hist = calloc(1, sizeof(*hist));
+	const struct recorder_queue *q;
+	uint64_t span_ns;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, EP_ENGINE_INITIATOR, 1);
+	r.recorder->real_time = true;
+	run(&r, &t);
+	r.recorder->real_time = false;
+	q = &r.recorder->queue[0];
+	ep_engine_departures(r.engine, 0, hist);
+	assert_int_equal(hist->count, q->burst_count - 1);
+	span_ns = (uint64_t)((double)(q->last_cycles - q->first_cycles) / r.clock.hz * 1e9);
+	/* Rounded down once a burst; the recorder is a moment behind at both ends. */
+	assert_in_range(hist->sum_ns, span_ns - hist->count - 100000, span_ns + 100000);
+	if (r.pacing.loop_gap_ns <= AWAY_NS)
+		assert_in_range(ep_hist_quantile_ns(hist, 0.5), 40000, 60000);
+	assert_in_range(r.pacing.largest_gap_ns, hist->max_ns - 1, hist->max_ns + 1);
+	assert_true(r.pacing.intended_pps == rate_pps);
+	assert_true(r.pacing.loop_gap_ns > EP_NS_PER_MS ||
+		fabs(r.pacing.offered_pps / rate_pps - 1) < 0.01);
+	free(hist);
+	rig_close(&r);
+}
+
+static int
+by_time(const void *a, const void *b)
+{
+	const struct recorder_entry *x = a, *y = b;
+
+	return (x->cycles > y->cycles) - (x->cycles < y->cycles);
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Median time between the departures of two queues together [cycles]. */
+static uint64_t
+merged_median_cycles(const struct recorder *r)
+{
+	const size_t a = r->queue[0].entry_count, b = r->queue[1].entry_count;
+	struct recorder_entry *all = malloc((a + b) * sizeof(*all));
+	uint64_t *gap = malloc((a + b) * sizeof(*gap)), median;
+
+	assert_true(a > 1 && b > 1);
+	memcpy(all, r->queue[0].entry, a * sizeof(*all));
+	memcpy(all + a, r->queue[1].entry, b * sizeof(*all));
+	qsort(all, a + b, sizeof(*all), by_time);
+	for (size_t i = 0; i + 1 < a + b; i++)
+		gap[i] = all[i + 1].cycles - all[i].cycles;
+	qsort(gap, a + b - 1, sizeof(*gap), by_size);
+	median = gap[(a + b) / 2];
+	free(all);
+	free(gap);
+	return median;
+}
+
+/* Two workers at half the rate each, in step, would send pairs. */
+static void
+workers_of_a_stream_take_turns(void **state)
+{
+	const double rate_pps = 20e3;
+	const struct ep_engine_trial t = plan(rate_pps, 0.3);
+	uint64_t median_cycles = 0;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, EP_ENGINE_INITIATOR, 2);
+	for (int try = 0; try < TRIES; try++) {
+		recorder_reset(r.recorder);
+		run(&r, &t);
+		assert_account_closes(&r, 6000);
+		assert_int_equal(r.recorder->queue[0].taken_pkts, 3000);
+		assert_int_equal(r.recorder->queue[1].taken_pkts, 3000);
+		assert_true(r.pacing.loop_gap_ns > EP_NS_PER_MS ||
+			fabs(r.pacing.offered_pps / rate_pps - 1) < 0.01);
+		median_cycles = merged_median_cycles(r.recorder);
+		if (median_cycles > to_cycles(&r, 25e3))
+			break;
+	}
+	assert_in_range(median_cycles, to_cycles(&r, 25e3), to_cycles(&r, 75e3));
+	rig_close(&r);
+}
+
+/* --- Back-pressure ------------------------------------------------------------------------------------------------------- */
+
+/* Whatever the device takes of a burst, each slot is accepted or not sent, and each flow's probes leave in order, none left out. */
+static void
+a_device_that_takes_some_of_a_burst_loses_none(void **state)
+{
+	static const struct {
+		double rate_pps;
+		uint32_t burst_pkts;
+		uint16_t take_max;
+		bool take_random;
+		uint64_t slack_ns;
+	} row[] = {
+		{100e3, 32, 1, false, EP_NS_PER_S},
+		{100e3, 32, 5, true, EP_NS_PER_S},
+		{100e3, 1, 1, true, EP_NS_PER_S},
+		{2e6, 32, 31, true, EP_NS_PER_MS},
+		{2e6, 32, 1, true, 0},
+		{500e3, 7, 6, true, 10000},
+	};
+	uint32_t next_seq[FLOWS];
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, EP_ENGINE_INITIATOR, 1);
+	for (size_t i = 0; i < EP_ARRAY_LEN(row); i++) {
+		struct ep_engine_trial t = plan(row[i].rate_pps, 0.1);
+
+		t.burst_pkts = row[i].burst_pkts;
+		t.slack_ns = row[i].slack_ns;
+		recorder_reset(r.recorder);
+		memset(next_seq, 0, sizeof(next_seq));
+		r.recorder->take_max = row[i].take_max;
+		r.recorder->take_random = row[i].take_random;
+		r.recorder->next_seq = next_seq;
+		r.recorder->flow_count = FLOWS;
+		run(&r, &t);
+		assert_account_closes(&r, (uint64_t)(row[i].rate_pps / 10));
+		assert_int_equal(r.recorder->queue[0].bad_count, 0);
+		for (uint32_t p = 0; p < FLOWS; p++)
+			assert_true(r.sent[p] <= taken(&r) / FLOWS + 1 &&
+				r.sent[p] >= taken(&r) / FLOWS);
+	}
+	rig_close(&r);
+}
+
+static void
+a_device_that_takes_nothing_is_tried_a_bounded_number_of_times(void **state)
+{
+	struct ep_engine_trial t = plan(10e3, 0.2);
+	struct rig r;
+
+	(void)state;
+	t.slack_ns = 20 * EP_NS_PER_MS;
+	rig_open(&r, EP_ENGINE_INITIATOR, 1);
+	r.recorder->take_max = 0;
+	run(&r, &t);
+	assert_account_closes(&r, 2000);
+	assert_int_equal(r.count.not_sent, 2000);
+	/* Each burst that was not taken whole was tried 8 times. */
+	assert_int_equal(r.recorder->queue[0].call_count, 8 * r.count.tx_short);
+	assert_true(r.count.tx_short > 0);
+	assert_int_equal(r.count.tx_duration_ns, 0);
+	assert_true(r.pacing.offered_pps == 0);
+	rig_close(&r);
+}
+
+/* --- Stalls -------------------------------------------------------------------------------------------------------------- */
+
+/* A trial in which this side only receives, for the time of a call. */
+static void
+receive_while(struct rig *r, void (*fn)(struct rig *r))
+{
+	struct ep_engine_trial t = plan(1e3, 1);
+	struct ep_err err = {0};
+
+	t.stream_up = false;
+	t.stream_down = true; /* No address is known: nothing is sent. */
+	if (ep_engine_prepare(r->engine, &t, &err) < 0)
+		fail_msg("%s", err.text);
+	ep_engine_start(r->engine, 0);
+	usleep(20000);
+	fn(r);
+	usleep(20000);
+	ep_engine_late(r->engine);
+	usleep(5000);
+	ep_engine_stop(r->engine);
+	ep_engine_pacing(r->engine, 0, &r->pacing);
+}
+
+static void
+wait_for_the_receive_stall(struct rig *r)
+{
+	r->recorder->rx_stall_us = 70000;
+	__atomic_store_n(&r->recorder->rx_stall_at, r->recorder->rx_count + 10, __ATOMIC_RELEASE);
+	usleep(120000);
+}
+
+static void
+a_receiver_that_was_away_is_seen_while_it_sends_nothing(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, EP_ENGINE_RESPONDER, 1);
+	receive_while(&r, wait_for_the_receive_stall);
+	assert_in_range(r.pacing.receive_gap_ns, 70 * EP_NS_PER_MS, EP_NS_PER_S);
+	assert_int_equal(r.pacing.loop_gap_ns, 0);
+	assert_int_equal(r.pacing.burst_pkts, 0);
+	rig_close(&r);
+}
+
+static void
+wait_a_moment(struct rig *r)
+{
+	(void)r;
+	usleep(50000);
+}
+
+/* What happens to the loop before the start and behind the end of the drain is nobody's business. */
+static void
+a_stall_outside_of_the_trial_is_no_gap(void **state)
+{
+	struct ep_engine_trial t = plan(1e3, 1);
+	struct ep_err err = {0};
+	struct rig r;
+
+	(void)state;
+	t.stream_up = false;
+	rig_open(&r, EP_ENGINE_RESPONDER, 1);
+	assert_int_equal(ep_engine_prepare(r.engine, &t, &err), 0);
+	wait_for_the_receive_stall(&r);
+	ep_engine_stop(r.engine);
+	ep_engine_pacing(r.engine, 0, &r.pacing);
+	assert_int_equal(r.pacing.receive_gap_ns, 0);
+	r.recorder->rx_stall_at = 0;
+	receive_while(&r, wait_a_moment);
+	assert_true(r.pacing.receive_gap_ns > 0);
+	rig_close(&r);
+}
+
+/* A thread on the worker's CPU that the kernel prefers to it, for 300 ms. */
+static void *
+spin(void *arg)
+{
+	struct timespec start, now;
+
+	(void)arg;
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	do
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	while ((now.tv_sec - start.tv_sec) * 1000000000L + now.tv_nsec - start.tv_nsec <
+		300000000L);
+	return NULL;
+}
+
+/* Whether it could be done. */
+static bool
+spin_in_front_of_the_workers(int cpu)
+{
+	const struct sched_param param = {.sched_priority = 10};
+	pthread_attr_t attr;
+	pthread_t thread;
+	cpu_set_t set;
+	bool done;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	pthread_attr_init(&attr);
+	pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
+	pthread_attr_setschedpolicy(&attr, SCHED_FIFO);
+	pthread_attr_setschedparam(&attr, &param);
+	pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+	done = pthread_create(&thread, &attr, spin, NULL) == 0;
+	if (done)
+		pthread_join(thread, NULL);
+	pthread_attr_destroy(&attr);
+	return done;
+}
+
+static bool spun_;
+
+static void
+wait_for_the_spinner(struct rig *r)
+{
+	(void)r;
+	spun_ = spin_in_front_of_the_workers(0);
+}
+
+static void
+a_worker_whose_cpu_is_taken_is_seen(void **state)
+{
+	uint64_t gap_ns;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, EP_ENGINE_RESPONDER, 1);
+	r.recorder->on_cpu_0 = true;
+	receive_while(&r, wait_for_the_spinner);
+	gap_ns = r.pacing.receive_gap_ns;
+	r.recorder->on_cpu_0 = false;
+	receive_while(&r, wait_a_moment);
+	if (!spun_) {
+		rig_close(&r);
+		skip(); /* Real-time threads are root's. */
+	}
+	assert_in_range(gap_ns, 250 * EP_NS_PER_MS, 2 * EP_NS_PER_S);
+	rig_close(&r);
+}
+
+static int
+start_eal(void **state)
+{
+	const struct ep_dev_eal_cfg cfg = {.memory_mib = 128, .worker_count = 2};
+	const char *seed = getenv("EP_TEST_SEED"), *seconds = getenv("EP_TEST_PACING_S");
+	struct ep_err err = {0};
+
+	(void)state;
+	seed_ = seed != NULL ? strtoull(seed, NULL, 10) : 1;
+	seconds_ = seconds != NULL ? strtod(seconds, NULL) : seconds_;
+	fprintf(stderr, "# EP_TEST_SEED=%llu\n", (unsigned long long)seed_);
+	if (ep_dev_eal_init(&cfg, &err) < 0) {
+		fprintf(stderr, "# %s\n", err.text);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+stop_eal(void **state)
+{
+	(void)state;
+	ep_dev_eal_fini();
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			auto_burst_is_one_up_to_1_mpps_and_then_as_small_as_the_rate_allows),
+		cmocka_unit_test(offered_equals_intended_at_every_rate),
+		cmocka_unit_test(as_fast_as_possible_ends_on_time_in_bursts_of_32_at_most),
+		cmocka_unit_test(no_burst_is_longer_than_wanted),
+		cmocka_unit_test(a_late_sender_drops_what_it_missed_and_never_stretches),
+		cmocka_unit_test(a_stall_within_the_slack_is_caught_up_with),
+		cmocka_unit_test(departures_are_those_of_the_device),
+		cmocka_unit_test(workers_of_a_stream_take_turns),
+		cmocka_unit_test(a_device_that_takes_some_of_a_burst_loses_none),
+		cmocka_unit_test(a_device_that_takes_nothing_is_tried_a_bounded_number_of_times),
+		cmocka_unit_test(a_receiver_that_was_away_is_seen_while_it_sends_nothing),
+		cmocka_unit_test(a_stall_outside_of_the_trial_is_no_gap),
+		cmocka_unit_test(a_worker_whose_cpu_is_taken_is_seen),
+	};
+
+	return cmocka_run_group_tests(tests, start_eal, stop_eal);
+}
