@@ -310,8 +310,11 @@ on_collect(struct responder *r, struct responder_conn *c)
 	s->prepared = false;
 	ep_engine_silence(s->engine);
 	ep_engine_stop(s->engine);
-	account_collect(&s->account, s->engine, 0, r->dev);
+	ep_engine_clock_watch(&r->clock);
+	account_collect(&s->account, s->engine, 0, r->dev, &r->clock);
 	report.totals = s->account.totals;
+	report.has_pacing = s->account.has_pacing;
+	report.pacing = s->account.pacing;
 	ep_engine_count(s->engine, 0, &count);
 	s->received += count.first;
 	s->sent += count.accepted;
