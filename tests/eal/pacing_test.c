@@ -11,6 +11,13 @@
 /* 20 ppm of 10 s: all that the first and the last departure may be off by, however long the stream is [ns]. */
 #define EDGES_NS 200000.0
 
+/* With sanitizers a worker is several times slower than the highest rates ask for. */
+#ifdef __SANITIZE_ADDRESS__
+#define RATE_MAX_PPS 1e6
+#else
+#define RATE_MAX_PPS 10e6
+#endif
+
 static double seconds_ = 0.5;
 
 /* --- Rates -------------------------------------------------------------------------------------------------------------- */
@@ -70,12 +77,12 @@ static void
 offered_equals_intended_at_every_rate(void **state)
 {
 	static const double rate_pps[] = {1e3, 9999, 100e3, 999983, 1e6, 1.5e6, 2e6, 5e6, 10e6};
-	uint32_t judged = 0;
+	uint32_t judged = 0, wanted = 0;
 	struct rig r;
 
 	(void)state;
 	rig_open(&r, EP_ENGINE_INITIATOR, 1);
-	for (size_t i = 0; i < EP_ARRAY_LEN(rate_pps); i++) {
+	for (size_t i = 0; i < EP_ARRAY_LEN(rate_pps) && rate_pps[i] <= RATE_MAX_PPS; i++) {
 		bool ok = false;
 
 		for (int try = 0; !ok && try < TRIES; try++)
@@ -83,10 +90,11 @@ offered_equals_intended_at_every_rate(void **state)
 		if (!ok)
 			printf("# %.0f pps: not judged, this machine is too busy\n", rate_pps[i]);
 		judged += ok;
+		wanted++;
 	}
 	rig_close(&r);
-	if (judged < EP_ARRAY_LEN(rate_pps) && getenv("EP_LAB_REQUIRED") != NULL)
-		fail_msg("%u of %zu rates could be judged", judged, EP_ARRAY_LEN(rate_pps));
+	if (judged < wanted && getenv("EP_LAB_REQUIRED") != NULL)
+		fail_msg("%u of %u rates could be judged", judged, wanted);
 	if (judged == 0)
 		skip();
 }
@@ -157,7 +165,7 @@ no_burst_is_longer_than_wanted(void **state)
 
 /* --- Lateness ------------------------------------------------------------------------------------------------------------ */
 
-/* Never ahead of the schedule, which the first departure began; and while catching up never faster than twice the rate. */
+/* Never ahead of the schedule; and while catching up never faster than twice the rate. */
 static void
 assert_within_the_schedule(const struct rig *r, double rate_pps, uint32_t burst_pkts)
 {
@@ -167,14 +175,13 @@ assert_within_the_schedule(const struct rig *r, double rate_pps, uint32_t burst_
 
 	for (size_t i = 0; i < q->entry_count; i++) {
 		const struct recorder_entry *e = &q->entry[i];
-		const double gone = (double)(e->cycles - q->first_cycles) / interval_cycles;
 
 		pkts += e->taken_pkts;
 		window_pkts += e->taken_pkts;
-		/* The first departure may itself be late, by a few intervals: that is what its burst and the slack are for. */
-		assert_true((double)pkts <= gone + burst_pkts + 1 + rate_pps * 1e-3);
+		assert_true((double)pkts <=
+			(double)(e->cycles - r->before_cycles) / interval_cycles + 1);
 		/* The last 10 ms. */
-		while (q->entry[i].cycles - q->entry[from].cycles > to_cycles(r, 10e6))
+		while (e->cycles - q->entry[from].cycles > to_cycles(r, 10e6))
 			window_pkts -= q->entry[from++].taken_pkts;
 		assert_true((double)window_pkts <= 2 * rate_pps * 0.01 + 2 * burst_pkts + 2);
 	}

@@ -101,6 +101,7 @@ run(struct rig *r, const struct ep_engine_trial *t)
 
 	if (ep_engine_prepare(r->engine, t, &err) < 0)
 		fail_msg("%s", err.text);
+	r->before_cycles = ep_engine_now_cycles();
 	ep_engine_start(r->engine, 0);
 	while (!ep_engine_tx_done(r->engine, 0)) {
 		ep_engine_clock_watch(&r->clock);

@@ -32,7 +32,8 @@ struct rig {
 	struct recorder *recorder;
 	struct ep_engine_count count;
 	struct ep_engine_pacing pacing;
-	uint64_t *sent; /* [FLOWS] */
+	uint64_t before_cycles; /* No slot of the run is due before. */
+	uint64_t *sent;         /* [FLOWS] */
 };
 
 /** Open a port with one side of a role on it. */
