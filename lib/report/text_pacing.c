@@ -22,7 +22,8 @@ pacing_rate(char *buf, size_t len, const struct ep_result_pacing *p)
 	if (!isfinite(error_ppm))
 		snprintf(buf, len, "%s offered", pps);
 	else if (fabs(error_ppm) < PACING_PERCENT_PPM)
-		snprintf(buf, len, "%s offered (%+.3g ppm)", pps, error_ppm);
+		snprintf(buf, len, "%s offered (%+.*f ppm)", pps, fabs(error_ppm) < 100 ? 2 : 0,
+			error_ppm);
 	else
 		snprintf(buf, len, "%s offered (%+.3g %%)", pps, error_ppm / 1e4);
 }

@@ -60,7 +60,9 @@ result_pacing_warn(struct ep_result *r, const struct ep_result_trial *t, enum ep
 	const double error_ppm = ep_result_pacing_error_ppm(p);
 	char offered[48], intended[48];
 
-	if (strcmp(t->kind, "load") != 0 || !(fabs(error_ppm) > OFFERED_LIMIT_PPM))
+	/* Where slots were dropped, the ledger and the shortfall say so. */
+	if (strcmp(t->kind, "load") != 0 || t->ledger[dir].not_sent > 0 ||
+		!(fabs(error_ppm) > OFFERED_LIMIT_PPM))
 		return 0;
 	return ep_result_warn(r,
 		"%s: %s were offered on average instead of %s: %s sender was behind for a while "

@@ -127,6 +127,15 @@ stream_that_was_not_offered_at_its_rate_is_warned_of(void **state)
 			row[i].warned);
 		assert_int_equal(r->warning_count, row[i].warned);
 		ep_result_destroy(r);
+		/* One that dropped its late slots is told as that. */
+		r = stall_result(&s);
+		r->trial[0].pacing[EP_RESULT_UP] = (struct ep_result_pacing){
+			.known = true, .burst_pkts = 1, .intended_pps = 1, .offered_pps = 2};
+		r->trial[0].ledger[EP_RESULT_UP].not_sent = 1;
+		r->trial[0].ledger[EP_RESULT_UP].intended++;
+		util_judge(r);
+		assert_int_equal(r->warning_count, 0);
+		ep_result_destroy(r);
 	}
 }
 
