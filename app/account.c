@@ -1,6 +1,7 @@
 #include "account.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,13 +52,56 @@ collect_device(struct account *a, struct ep_dev *dev)
 		a->totals.rx_nombuf;
 }
 
+static void
+collect_departures(struct ep_ctrl_pacing *p, const struct ep_engine *e, uint32_t side)
+{
+	struct ep_hist hist = {0};
+	struct ep_result_latency l;
+
+	ep_engine_departures(e, side, &hist);
+	l = ep_result_latency_of(&hist);
+	p->departure_count = l.count;
+	p->departure_min_ns = l.min_ns;
+	p->departure_p50_ns = l.p50_ns;
+	p->departure_p90_ns = l.p90_ns;
+	p->departure_p99_ns = l.p99_ns;
+	p->departure_p999_ns = l.p999_ns;
+	p->departure_max_ns = l.max_ns;
+}
+
+static void
+collect_pacing(struct account *a, const struct ep_engine *e, uint32_t side,
+	const struct ep_dev *dev, const struct ep_engine_clock *clock)
+{
+	struct ep_engine_pacing p;
+	struct ep_dev_info info;
+
+	ep_engine_pacing(e, side, &p);
+	ep_dev_info(dev, &info);
+	a->has_pacing = true;
+	a->pacing = (struct ep_ctrl_pacing){
+		.burst_pkts = p.burst_pkts,
+		.intended_pps = p.intended_pps,
+		.offered_pps = p.offered_pps,
+		.largest_gap_ns = p.largest_gap_ns,
+		.loop_gap_ns = p.loop_gap_ns,
+		.receive_gap_ns = p.receive_gap_ns,
+		.receive_ring_pkts = info.uncounted_ring_pkts,
+		.clock_error_ppm = clock->error_ppm,
+		.clock_drift_ppm = fabs(clock->drift_ppm),
+	};
+	collect_departures(&a->pacing, e, side);
+}
+
 void
-account_collect(struct account *a, const struct ep_engine *e, uint32_t side, struct ep_dev *dev)
+account_collect(struct account *a, const struct ep_engine *e, uint32_t side, struct ep_dev *dev,
+	const struct ep_engine_clock *clock)
 {
 	struct ep_engine_count c;
 
 	ep_engine_count(e, side, &c);
 	collect_device(a, dev);
+	collect_pacing(a, e, side, dev, clock);
 	a->totals.intended = c.intended;
 	a->totals.accepted = c.accepted;
 	a->totals.not_sent = c.not_sent;
@@ -128,4 +172,39 @@ account_add_rx(struct ep_result *r, struct ep_result_trial *t, enum ep_result_di
 	t->bytes[dir] = sum.bytes;
 	for (uint32_t p = 0; p < r->range->port_count; p++)
 		port_add(&r->port[p].dir[dir], &rx[p]);
+}
+
+void
+account_add_pacing(struct ep_result_trial *t, enum ep_result_dir dir, const struct account *a)
+{
+	const enum ep_result_dir other = dir == EP_RESULT_UP ? EP_RESULT_DOWN : EP_RESULT_UP;
+	const struct ep_ctrl_pacing *p = &a->pacing;
+
+	if (!a->has_pacing)
+		return;
+	t->receiver[other] = (struct ep_result_receiver){
+		.known = true,
+		.gap_ns = p->receive_gap_ns,
+		.ring_pkts = p->receive_ring_pkts,
+	};
+	if (p->burst_pkts == 0)
+		return;
+	t->pacing[dir] = (struct ep_result_pacing){
+		.known = true,
+		.burst_pkts = p->burst_pkts,
+		.intended_pps = p->intended_pps,
+		.offered_pps = p->offered_pps,
+		.departures =
+			{
+				.count = p->departure_count,
+				.min_ns = p->departure_min_ns,
+				.p50_ns = p->departure_p50_ns,
+				.p90_ns = p->departure_p90_ns,
+				.p99_ns = p->departure_p99_ns,
+				.p999_ns = p->departure_p999_ns,
+				.max_ns = p->departure_max_ns,
+			},
+		.largest_gap_ns = p->largest_gap_ns,
+		.loop_gap_ns = p->loop_gap_ns,
+	};
 }

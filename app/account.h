@@ -14,8 +14,10 @@
 struct account {
 	struct ep_ctrl_totals totals;
 	uint32_t port_count;
-	struct ep_acct_port *rx;  /**< [port_count] as receiver. */
-	uint64_t *tx;             /**< [port_count] probes its NIC accepted. */
+	struct ep_acct_port *rx; /**< [port_count] as receiver. */
+	uint64_t *tx;            /**< [port_count] probes its NIC accepted. */
+	bool has_pacing;         /**< `pacing` is there: not from an older responder. */
+	struct ep_ctrl_pacing pacing;
 	struct ep_dev_stats base; /**< Device counters when the trial was prepared. */
 };
 
@@ -27,8 +29,8 @@ void account_fini(struct account *a);
 void account_begin(struct account *a, struct ep_dev *dev);
 
 /** Read everything after ep_engine_stop(). */
-void account_collect(
-	struct account *a, const struct ep_engine *e, uint32_t side, struct ep_dev *dev);
+void account_collect(struct account *a, const struct ep_engine *e, uint32_t side,
+	struct ep_dev *dev, const struct ep_engine_clock *clock);
 
 /** Put the sender's part of a direction into the result. */
 void account_add_tx(struct ep_result *r, struct ep_result_trial *t, enum ep_result_dir dir,
@@ -37,3 +39,6 @@ void account_add_tx(struct ep_result *r, struct ep_result_trial *t, enum ep_resu
 /** Put the receiver's part of a direction into the result; the sender's part of the trial comes first. */
 void account_add_rx(struct ep_result *r, struct ep_result_trial *t, enum ep_result_dir dir,
 	const struct ep_ctrl_totals *totals, const struct ep_acct_port *rx);
+
+/** Put into the result how a side was paced, which sends in @p dir, and whether it was ever away as the receiver of the other one. */
+void account_add_pacing(struct ep_result_trial *t, enum ep_result_dir dir, const struct account *a);

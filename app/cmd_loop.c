@@ -219,6 +219,7 @@ loop_session(
 		.dev = {l->dev[0], l->dev[1]},
 		.side_count = 2,
 		.slack_ns = common_slack_ns(l->config, &l->plan),
+		.clock = &l->clock,
 	};
 	ret = common_rate(l->config, &l->config->rate, "--rate", info.speed_bps, &s->rate_pps, err);
 	if (ret == 0)
@@ -245,7 +246,7 @@ loop_measure(struct loop *l, struct ep_err *err)
 		ep_err_set(err, ret, "no memory for the result");
 		return common_fail(l->config, err, EXIT_ENVIRONMENT);
 	}
-	host_facts(result, &l->plan, &l->clock, l->dev, 2);
+	host_facts(result, &l->plan, l->dev, 2);
 	if (l->config->has_impair)
 		ret = ep_result_add_impair(result);
 	if (ret == 0)

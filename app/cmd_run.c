@@ -238,7 +238,7 @@ run_facts(struct initiator *r, struct ep_result *result)
 	const struct ep_ctrl_welcome *w = &r->welcome;
 	char text[64];
 
-	host_facts(result, &r->plan, &r->clock, &r->dev, 1);
+	host_facts(result, &r->plan, &r->dev, 1);
 	ep_result_host_text(result, "peer_tool", w->tool);
 	ep_result_host_text(result, "peer_cpu", w->cpu);
 	ep_result_host_text(result, "peer_driver", w->driver);
@@ -253,6 +253,25 @@ run_facts(struct initiator *r, struct ep_result *result)
 				"on TCP %u the responder has another listener than everyport (%s), "
 				"which answers the check",
 				w->listen[i].port, w->listen[i].text);
+}
+
+/* The responder's clock paces what comes down. */
+static void
+run_peer_clock(struct ep_result *result, const struct account *peer)
+{
+	const struct ep_ctrl_pacing *p = &peer->pacing;
+
+	if (!peer->has_pacing)
+		return;
+	ep_result_host_number(result, "peer_clock_error_ppm", p->clock_error_ppm);
+	ep_result_host_number(result, "peer_clock_drift_ppm", p->clock_drift_ppm);
+	if (p->clock_error_ppm > EP_ENGINE_CLOCK_LIMIT_PPM ||
+		p->clock_drift_ppm > EP_ENGINE_CLOCK_LIMIT_PPM)
+		ep_result_warn(result,
+			"the far side's clock is known to %.3g ppm and drifted by %.3g ppm, and "
+			"the "
+			"rates down with it; they are meant to be within %d ppm",
+			p->clock_error_ppm, p->clock_drift_ppm, EP_ENGINE_CLOCK_LIMIT_PPM);
 }
 
 static int
@@ -273,6 +292,7 @@ run_session(struct initiator *r, struct ep_result *result, struct ep_err *err)
 		.rate_pps = r->rate_pps,
 		.sweep_rate_pps = r->sweep_rate_pps,
 		.slack_ns = common_slack_ns(r->config, &r->plan),
+		.clock = &r->clock,
 	};
 	memcpy(s->session_key, r->key, sizeof(s->session_key));
 	if (session_init(s) < 0) {
@@ -282,6 +302,7 @@ run_session(struct initiator *r, struct ep_result *result, struct ep_err *err)
 	}
 	status = session_run(s);
 	ep_result_host_text(result, "tag", ep_engine_tag_name(r->engine));
+	run_peer_clock(result, &s->account[1]);
 	if (status == SESSION_PEER_LOST || status == SESSION_FAILED)
 		ep_result_reason(result, "the run did not reach its end: %s", s->err.text);
 	code = common_finish(r->config, result, &r->clock);

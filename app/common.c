@@ -5,7 +5,6 @@
 #include <ep_netlink.h>
 
 #include <errno.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,8 +13,6 @@
 #define SLACK_PINNED_NS (10 * EP_NS_PER_MS)
 /* Nothing lies between the ends of the in-memory pair that catching up could disturb. */
 #define SLACK_MEMORY_NS EP_NS_PER_S
-/* A clock that drifts by more than this during a run makes every rate doubtful [ppm]. */
-#define DRIFT_LIMIT_PPM 100
 
 int
 common_fail(const struct config *config, const struct ep_err *err, int code)
@@ -236,18 +233,12 @@ common_slack_ns(const struct config *config, const struct host_plan *plan)
 }
 
 int
-common_finish(
-	const struct config *config, struct ep_result *result, const struct ep_engine_clock *clock)
+common_finish(const struct config *config, struct ep_result *result, struct ep_engine_clock *clock)
 {
-	const double drift_ppm = ep_engine_clock_drift_ppm(clock);
 	struct ep_err err = {0};
 
-	ep_result_host_number(result, "clock_drift_ppm", drift_ppm);
-	if (fabs(drift_ppm) > DRIFT_LIMIT_PPM)
-		ep_result_warn(result,
-			"the time stamp counter drifted by %.0f ppm during the run, so rates and "
-			"times are off by as much",
-			drift_ppm);
+	ep_engine_clock_finish(clock);
+	host_clock(result, clock);
 	if (ep_result_judge(result) < 0) {
 		ep_err_set(&err, -ENOMEM, "no memory to judge the result");
 		return common_fail(config, &err, EXIT_ENVIRONMENT);

@@ -64,4 +64,4 @@ uint64_t common_slack_ns(const struct config *config, const struct host_plan *pl
 
 /** Judge, check the clock, write the outputs. @return the exit code. */
 int common_finish(
-	const struct config *config, struct ep_result *result, const struct ep_engine_clock *clock);
+	const struct config *config, struct ep_result *result, struct ep_engine_clock *clock);

@@ -1,6 +1,7 @@
 #include "host.h"
 
 #include <errno.h>
+#include <math.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -156,8 +157,8 @@ facts_device(struct ep_result *result, const struct ep_dev *dev, uint32_t i)
 }
 
 void
-host_facts(struct ep_result *result, const struct host_plan *plan,
-	const struct ep_engine_clock *clock, struct ep_dev *const *dev, uint32_t dev_count)
+host_facts(struct ep_result *result, const struct host_plan *plan, struct ep_dev *const *dev,
+	uint32_t dev_count)
 {
 	char text[256];
 	size_t used = 0;
@@ -173,9 +174,34 @@ host_facts(struct ep_result *result, const struct host_plan *plan,
 		used += (size_t)snprintf(
 			text + used, sizeof(text) - used, "%s%u", i > 0 ? "," : "", plan->core[i]);
 	ep_result_host_text(result, "cores", text);
+}
+
+void
+host_clock(struct ep_result *result, const struct ep_engine_clock *clock)
+{
 	ep_result_host_text(result, "clock", "tsc");
+	ep_result_host_text(result, "clock_invariant", clock->invariant ? "yes" : "no");
 	ep_result_host_number(result, "clock_hz", clock->hz);
 	ep_result_host_number(result, "clock_error_ppm", clock->error_ppm);
+	ep_result_host_number(result, "clock_drift_ppm", clock->drift_ppm);
+	if (!clock->invariant)
+		ep_result_warn(result,
+			"the CPU's time stamp counter is not invariant: it may change its pace "
+			"with "
+			"the power state, and rates and times with it; clock_drift_ppm says by how "
+			"much it did");
+	if (fabs(clock->drift_ppm) > EP_ENGINE_CLOCK_LIMIT_PPM)
+		ep_result_warn(result,
+			"the time stamp counter drifted by %.3g ppm during the run, and rates and "
+			"times with it; they are meant to be within %d ppm",
+			clock->drift_ppm, EP_ENGINE_CLOCK_LIMIT_PPM);
+	if (clock->error_ppm > EP_ENGINE_CLOCK_LIMIT_PPM)
+		ep_result_warn(result,
+			"the frequency of the time stamp counter is known to %.3g ppm only, since "
+			"this host was too busy to read two clocks at once; rates and times are "
+			"meant "
+			"to be within %d ppm",
+			clock->error_ppm, EP_ENGINE_CLOCK_LIMIT_PPM);
 }
 
 static bool

@@ -39,9 +39,12 @@ void host_cpu(char *buf, size_t len);
 /** UTC time now, RFC 3339. */
 void host_utc(char *buf, size_t len);
 
-/** Fill host{} with the machine, the devices, the workers and the clock. */
-void host_facts(struct ep_result *result, const struct host_plan *plan,
-	const struct ep_engine_clock *clock, struct ep_dev *const *dev, uint32_t dev_count);
+/** Fill host{} with the machine, the devices and the workers. */
+void host_facts(struct ep_result *result, const struct host_plan *plan, struct ep_dev *const *dev,
+	uint32_t dev_count);
+
+/** Fill host{} with the clock at the end of a run, and warn where it cannot keep the promise of the pacing. */
+void host_clock(struct ep_result *result, const struct ep_engine_clock *clock);
 
 /** Catch SIGINT, SIGTERM and SIGHUP: from now on host_interrupted() tells. A second signal ends the program at once. */
 void host_catch_signals(void);

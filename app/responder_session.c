@@ -118,8 +118,13 @@ session_engine(struct responder *r, const struct ep_wire_ends *ends, struct ep_e
 		.source_span = h->source_span,
 		.seed = h->seed,
 	};
-	struct ep_engine_cfg cfg = common_engine_cfg(r->config, &r->plan, &r->clock);
-	int ret = ep_sched_init(&cfg.space, &space, err);
+	struct ep_engine_cfg cfg;
+	int ret;
+
+	/* The last session may have been days ago. */
+	ep_engine_clock_calibrate(&r->clock);
+	cfg = common_engine_cfg(r->config, &r->plan, &r->clock);
+	ret = ep_sched_init(&cfg.space, &space, err);
 
 	cfg.range = s->range;
 	cfg.side[0].role = EP_ENGINE_RESPONDER;
@@ -256,6 +261,8 @@ on_prepare(struct responder *r, struct responder_conn *c, const struct ep_ctrl_p
 		ret = ep_err_set(&err, -EIO, "the key of the trial cannot be made");
 	if (ret == 0) {
 		account_begin(&s->account, r->dev);
+		ep_engine_clock_refine(&r->clock);
+		ep_engine_set_clock(s->engine, &r->clock);
 		ret = ep_engine_prepare(s->engine, &t, &err);
 	}
 	explicit_bzero(t.key, sizeof(t.key));
@@ -303,8 +310,11 @@ on_collect(struct responder *r, struct responder_conn *c)
 	s->prepared = false;
 	ep_engine_silence(s->engine);
 	ep_engine_stop(s->engine);
-	account_collect(&s->account, s->engine, 0, r->dev);
+	ep_engine_clock_watch(&r->clock);
+	account_collect(&s->account, s->engine, 0, r->dev, &r->clock);
 	report.totals = s->account.totals;
+	report.has_pacing = s->account.has_pacing;
+	report.pacing = s->account.pacing;
 	ep_engine_count(s->engine, 0, &count);
 	s->received += count.first;
 	s->sent += count.accepted;
@@ -392,6 +402,7 @@ responder_session_tick(struct responder *r, uint64_t now_ns)
 	struct ep_engine_count count;
 	struct ep_ctrl_beat beat;
 
+	ep_engine_clock_watch(&r->clock);
 	if (s->draining && now_ns >= s->drain_end_ns && s->prepared)
 		ep_engine_late(s->engine);
 	if (!s->started || now_ns < s->next_beat_ns)

@@ -203,6 +203,7 @@ session_tick(struct session *s)
 	now_ns = host_now_ns();
 	session_beat(s, now_ns);
 	tcp_tick(s, now_ns);
+	ep_engine_clock_watch(s->clock);
 	interval_tick(s, now_ns);
 	if (status == SESSION_OK && host_interrupted())
 		status = SESSION_INTERRUPTED;
@@ -419,13 +420,19 @@ static void
 trial_account(struct session *s, const struct ep_engine_trial *plan, bool responder_known)
 {
 	struct account *mine = &s->account[INITIATOR], *theirs = &s->account[RESPONDER];
-	struct ep_result_trial t = {.rate_pps = plan->rate_pps};
+	struct ep_result_trial t = {
+		.rate_pps = plan->rate_pps,
+		.drain_ns = s->config->drain_ns,
+		.flow_count = s->config->range->port_count * s->config->sources,
+	};
 
 	snprintf(t.kind, sizeof(t.kind), "%s", plan->rounds > 0 ? "sweep" : "load");
 	snprintf(t.direction, sizeof(t.direction), "%s",
 		ep_ctrl_mode_name(plan->rounds > 0 ? EP_CTRL_MODE_ECHO : s->config->direction));
 	account_add_tx(s->result, &t, EP_RESULT_UP, &mine->totals, mine->tx);
+	account_add_pacing(&t, EP_RESULT_UP, mine);
 	if (responder_known) {
+		account_add_pacing(&t, EP_RESULT_DOWN, theirs);
 		account_add_rx(s->result, &t, EP_RESULT_UP, &theirs->totals, theirs->rx);
 		account_add_tx(s->result, &t, EP_RESULT_DOWN, &theirs->totals, theirs->tx);
 		jitter_take(s, EP_RESULT_LAT_UP, theirs->totals.jitter_ns,
@@ -446,6 +453,8 @@ report_take(struct session *s)
 	struct account *a = &s->account[RESPONDER];
 
 	a->totals = r->totals;
+	a->has_pacing = r->has_pacing;
+	a->pacing = r->pacing;
 	memcpy(a->rx, r->up, a->port_count * sizeof(*a->rx));
 	memcpy(a->tx, r->down_sent, a->port_count * sizeof(*a->tx));
 	ep_ctrl_report_fini(r);
@@ -467,9 +476,10 @@ trial_collect(struct session *s, enum session_status status, bool *responder_kno
 			report_take(s);
 	}
 	ep_engine_stop(s->engine);
-	account_collect(&s->account[INITIATOR], s->engine, INITIATOR, s->dev[INITIATOR]);
+	account_collect(&s->account[INITIATOR], s->engine, INITIATOR, s->dev[INITIATOR], s->clock);
 	if (s->side_count == 2)
-		account_collect(&s->account[RESPONDER], s->engine, RESPONDER, s->dev[RESPONDER]);
+		account_collect(
+			&s->account[RESPONDER], s->engine, RESPONDER, s->dev[RESPONDER], s->clock);
 	return status != SESSION_OK ? status : got;
 }
 
@@ -486,6 +496,8 @@ trial(struct session *s, bool sweep)
 	s->phase_ns = plan.duration_ns;
 	for (uint32_t side = 0; side < s->side_count; side++)
 		account_begin(&s->account[side], s->dev[side]);
+	ep_engine_clock_refine(s->clock);
+	ep_engine_set_clock(s->engine, s->clock);
 	if (ep_engine_prepare(s->engine, &plan, &s->err) < 0)
 		return SESSION_FAILED;
 	status = trial_run(s);

@@ -43,6 +43,8 @@ struct session {
 	double rate_pps;
 	double sweep_rate_pps;
 	uint64_t slack_ns;
+	struct ep_engine_clock
+		*clock; /**< Watched while the run goes on, refined between trials. */
 
 	/* The driver's own. */
 	uint32_t trial;

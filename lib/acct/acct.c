@@ -51,15 +51,19 @@ ep_acct_ports_sum(const struct ep_acct_port *ports, uint32_t port_count)
 	return sum;
 }
 
-uint64_t
-ep_acct_jitter_mean_ns(const struct ep_acct_flow *flows, uint32_t flow_count)
+void
+ep_acct_jitter_add(
+	struct ep_acct_jitter *jitter, const struct ep_acct_flow *flows, uint32_t flow_count)
 {
-	uint64_t sum = 0; /* [ns/16]; 2^32 flows of 2^32 just fit */
-	uint64_t flows_with_jitter = 0;
-
+	/* 2^32 flows of 2^32 just fit. */
 	for (uint32_t i = 0; i < flow_count; i++) {
-		sum += flows[i].jitter_ns;
-		flows_with_jitter += flows[i].jitter_ns > 0;
+		jitter->sum += flows[i].jitter_ns;
+		jitter->flow_count += flows[i].jitter_ns > 0;
 	}
-	return flows_with_jitter > 0 ? sum / flows_with_jitter / 16 : 0;
+}
+
+uint64_t
+ep_acct_jitter_mean_ns(const struct ep_acct_jitter *jitter)
+{
+	return jitter->flow_count > 0 ? jitter->sum / jitter->flow_count / 16 : 0;
 }

@@ -209,5 +209,15 @@ void ep_acct_ports_merge(
 /** Sum [port_count] counters into one. */
 struct ep_acct_port ep_acct_ports_sum(const struct ep_acct_port *ports, uint32_t port_count);
 
-/** Mean RFC 3550 jitter over the flows with at least two probes [ns]; 0 when there is none. */
-uint64_t ep_acct_jitter_mean_ns(const struct ep_acct_flow *flows, uint32_t flow_count);
+/** Jitter of several flows, to be averaged over all of them, whoever received them. Zero-initialised is none. */
+struct ep_acct_jitter {
+	uint64_t sum;        /**< Over the flows with at least two probes [ns/16]. */
+	uint64_t flow_count; /**< Those flows. */
+};
+
+/** Add the RFC 3550 jitter of the flows with at least two probes. */
+void ep_acct_jitter_add(
+	struct ep_acct_jitter *jitter, const struct ep_acct_flow *flows, uint32_t flow_count);
+
+/** Mean over the flows [ns]; 0 when there is none. */
+uint64_t ep_acct_jitter_mean_ns(const struct ep_acct_jitter *jitter);

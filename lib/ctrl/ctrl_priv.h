@@ -184,8 +184,8 @@ int ctrl_msg_open(
 int ctrl_msg_decode(
 	const struct ctrl_envelope *envelope, uint32_t port_count, void *body, struct ep_err *err);
 
-/** Keys that the report's arrays add to the message, and the functions that write and read them. */
-#define CTRL_REPORT_PARTS 10
+/** Most keys that the report's arrays, totals and pacing add to the message, and the functions that write and read them. */
+#define CTRL_REPORT_PARTS 11
 int ctrl_report_encode(const void *body, json_t *object);
 int ctrl_report_decode(const char *what, const json_t *object, uint32_t port_count, void *body,
 	struct ep_err *err);

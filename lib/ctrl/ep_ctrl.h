@@ -146,6 +146,25 @@ struct ep_ctrl_totals {
 	uint64_t learned_flows;
 };
 
+/** How the responder's stream was paced and its workers ran. Optional in a report: an older responder does not send it. */
+struct ep_ctrl_pacing {
+	uint32_t burst_pkts; /**< Most packets it sent at once; 0: it had no stream of its own. */
+	double intended_pps; /**< 0: as fast as possible, or no stream. */
+	double offered_pps;
+	uint64_t
+		departure_count; /**< Times from one burst to the next; 0: those that follow mean nothing. */
+	uint64_t departure_min_ns, departure_p50_ns, departure_p90_ns, departure_p99_ns,
+		departure_p999_ns, departure_max_ns;
+	uint64_t largest_gap_ns; /**< Between two of its departures. */
+	uint64_t loop_gap_ns;    /**< Between two rounds of a worker's loop while its stream ran. */
+	uint64_t
+		receive_gap_ns; /**< The same from the start of the trial to the end of the drain. */
+	uint64_t
+		receive_ring_pkts; /**< What its receive rings hold, where what they drop is not counted; else 0. */
+	double clock_error_ppm; /**< Bound of its clock's error. */
+	double clock_drift_ppm; /**< Largest drift of its clock, either way. */
+};
+
 /** The responder's whole account of a trial. Arrays [port_count], owned by whoever holds the struct (ep_ctrl_report_fini). */
 struct ep_ctrl_report {
 	uint32_t trial;
@@ -153,6 +172,8 @@ struct ep_ctrl_report {
 	uint32_t port_count;
 	struct ep_acct_port *up; /**< Receiver's counters per port. */
 	uint64_t *down_sent;     /**< Probes its NIC accepted per port. */
+	bool has_pacing;         /**< `pacing` is there. */
+	struct ep_ctrl_pacing pacing;
 };
 
 /** Free the arrays. Accepts a zeroed struct, and a second call. */

@@ -35,6 +35,28 @@ static const struct ctrl_field totals_rows[] = {
 #undef AT
 static const struct ctrl_fields totals_fields = {totals_rows, EP_ARRAY_LEN(totals_rows)};
 
+#define AT(member) offsetof(struct ep_ctrl_pacing, member)
+static const struct ctrl_field pacing_rows[] = {
+	{"burst_pkts", CTRL_U32, AT(burst_pkts), 0, EP_CTRL_BURST_MAX, NULL},
+	{"intended_pps", CTRL_RATE, AT(intended_pps), 0, 0, NULL},
+	{"offered_pps", CTRL_RATE, AT(offered_pps), 0, 0, NULL},
+	{"departure_count", CTRL_U64, AT(departure_count), 0, INT64_MAX, NULL},
+	{"departure_min_ns", CTRL_U64, AT(departure_min_ns), 0, INT64_MAX, NULL},
+	{"departure_p50_ns", CTRL_U64, AT(departure_p50_ns), 0, INT64_MAX, NULL},
+	{"departure_p90_ns", CTRL_U64, AT(departure_p90_ns), 0, INT64_MAX, NULL},
+	{"departure_p99_ns", CTRL_U64, AT(departure_p99_ns), 0, INT64_MAX, NULL},
+	{"departure_p999_ns", CTRL_U64, AT(departure_p999_ns), 0, INT64_MAX, NULL},
+	{"departure_max_ns", CTRL_U64, AT(departure_max_ns), 0, INT64_MAX, NULL},
+	{"largest_gap_ns", CTRL_U64, AT(largest_gap_ns), 0, INT64_MAX, NULL},
+	{"loop_gap_ns", CTRL_U64, AT(loop_gap_ns), 0, INT64_MAX, NULL},
+	{"receive_gap_ns", CTRL_U64, AT(receive_gap_ns), 0, INT64_MAX, NULL},
+	{"receive_ring_pkts", CTRL_U64, AT(receive_ring_pkts), 0, INT64_MAX, NULL},
+	{"clock_error_ppm", CTRL_RATE, AT(clock_error_ppm), 0, 0, NULL},
+	{"clock_drift_ppm", CTRL_RATE, AT(clock_drift_ppm), 0, 0, NULL},
+};
+#undef AT
+static const struct ctrl_fields pacing_fields = {pacing_rows, EP_ARRAY_LEN(pacing_rows)};
+
 /** One counter of every port: `struct ep_acct_port` of the ports lies in memory as an array with this stride. */
 struct column {
 	const char *name;
@@ -57,7 +79,7 @@ static const struct column columns[] = {
 };
 #undef UP
 
-static_assert(EP_ARRAY_LEN(columns) + 1 == CTRL_REPORT_PARTS, "the arrays and the totals");
+static_assert(EP_ARRAY_LEN(columns) + 2 == CTRL_REPORT_PARTS, "the arrays, totals and pacing");
 static_assert(EP_ARRAY_LEN(columns) * EP_RANGE_PORTS * REPORT_NUMBER_BYTES + REPORT_REST_BYTES <=
 		EP_CTRL_FRAME_MAX,
 	"a report of every port must fit a frame, whatever its numbers");
@@ -96,6 +118,19 @@ column_encode(const struct column *column, const struct ep_ctrl_report *report, 
 	return 0;
 }
 
+static int
+pacing_encode(const struct ep_ctrl_report *report, json_t *object)
+{
+	json_t *pacing;
+
+	if (!report->has_pacing)
+		return 0;
+	pacing = json_object();
+	if (json_object_set_new(object, "pacing", pacing) < 0)
+		return -ENOMEM;
+	return ctrl_fields_encode(&pacing_fields, &report->pacing, pacing);
+}
+
 int
 ctrl_report_encode(const void *body, json_t *object)
 {
@@ -108,9 +143,32 @@ ctrl_report_encode(const void *body, json_t *object)
 	if (report->port_count > EP_RANGE_PORTS)
 		return -EINVAL;
 	ret = ctrl_fields_encode(&totals_fields, &report->totals, totals);
+	if (ret == 0)
+		ret = pacing_encode(report, object);
 	for (size_t i = 0; ret == 0 && i < EP_ARRAY_LEN(columns); i++)
 		ret = column_encode(&columns[i], report, object);
 	return ret;
+}
+
+/* A responder that does not measure it sends none; one that does sends all of it. */
+static int
+pacing_decode(
+	const char *what, const json_t *object, struct ep_ctrl_report *report, struct ep_err *err)
+{
+	const json_t *pacing = json_object_get(object, "pacing");
+
+	report->has_pacing = pacing != NULL;
+	/* An unknown key must not take its place: "v", "type", "trial" and the parts but one. */
+	if (pacing == NULL && json_object_size(object) > 3 + CTRL_REPORT_PARTS - 1)
+		return ep_err_set(err, -EBADMSG, "%s from the peer: has %zu fields, allowed: %d",
+			what, json_object_size(object), 3 + CTRL_REPORT_PARTS - 1);
+	if (pacing == NULL)
+		return 0;
+	if (!json_is_object(pacing) || json_object_size(pacing) > pacing_fields.count)
+		return ep_err_set(err, -EBADMSG,
+			"%s from the peer: pacing must be an object of %zu fields", what,
+			pacing_fields.count);
+	return ctrl_fields_decode(what, &pacing_fields, pacing, &report->pacing, err);
 }
 
 static int
@@ -176,6 +234,8 @@ ctrl_report_decode(
 	int ret;
 
 	ret = totals_decode(what, object, report, err);
+	if (ret == 0)
+		ret = pacing_decode(what, object, report, err);
 	if (ret < 0)
 		return ret;
 	if (!columns_whole(what, object, port_count, err))

@@ -134,6 +134,11 @@ struct ep_dev_info {
 	bool checksum_offload;
 	bool kernel; /**< A kernel interface: addresses and routes come from netlink. */
 	int ifindex; /**< 0 when not. */
+	/**
+	 * What all its receive rings hold, where nobody counts what they drop when they are full; 0 where that is imissed, or
+	 * where a full ring holds the sender back and drops nothing [packets].
+	 */
+	uint32_t uncounted_ring_pkts;
 };
 void ep_dev_info(const struct ep_dev *dev, struct ep_dev_info *info);
 

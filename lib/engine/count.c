@@ -127,17 +127,14 @@ uint64_t
 ep_engine_jitter_ns(const struct ep_engine *e, uint32_t side)
 {
 	const struct side *s = &e->side[side];
-	uint64_t sum_ns = 0;
-	uint32_t lanes = 0;
+	struct ep_acct_jitter jitter = {0};
 
 	for (uint32_t i = 0; i < s->cfg.worker_count; i++) {
-		const struct lane *l = s->lane[i];
-		const uint64_t jitter_ns = ep_acct_jitter_mean_ns(l->acct.flow, l->acct.flow_count);
+		const struct ep_acct *a = &s->lane[i]->acct;
 
-		sum_ns += jitter_ns;
-		lanes += jitter_ns > 0;
+		ep_acct_jitter_add(&jitter, a->flow, a->flow_count);
 	}
-	return lanes == 0 ? 0 : sum_ns / lanes;
+	return ep_acct_jitter_mean_ns(&jitter);
 }
 
 const struct ep_path_port *

@@ -9,6 +9,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* A stream starts this long after the word is given, so that a worker that sleeps is awake by then and its first slot is on time. */
+#define START_LEAD_NS 1000000
+
 RTE_LOG_REGISTER(ep_engine_logtype, ep.engine, NOTICE)
 
 /* Big tables come from the kernel zeroed, in transparent huge pages where it has them, and touched first by the worker that
@@ -136,8 +139,6 @@ lane_create(struct ep_engine *e, struct side *s, uint32_t i, struct lane **out)
 	l->port_of = e->cfg.range->port;
 	l->space = &e->cfg.space;
 	l->learn = &s->learn;
-	l->clock_base_cycles = e->cfg.clock.base_cycles;
-	l->clock_ns_mult = e->cfg.clock.ns_mult;
 	l->block_shift = e->block_shift;
 	l->port_id = s->info.port_id;
 	l->pool = ep_dev_pool(s->cfg.dev, (uint16_t)i);
@@ -487,6 +488,9 @@ lane_clear(const struct ep_engine *e, struct lane *l)
 	l->count = (struct lane_count){.learned = l->count.learned};
 	memset(&l->pace, 0, sizeof(l->pace));
 	memset(&l->cursor, 0, sizeof(l->cursor));
+	memset(&l->depart, 0, sizeof(l->depart));
+	l->clock_base_cycles = e->cfg.clock.base_cycles;
+	l->clock_ns_mult = e->cfg.clock.ns_mult;
 	l->size_next = 0;
 	l->rx_queue_next = 0;
 	l->late = false;
@@ -540,6 +544,9 @@ workers_launch(struct ep_engine *e, struct ep_err *err)
 		int ret;
 
 		w->max_gap_cycles = 0;
+		w->max_trial_gap_cycles = 0;
+		w->trial_seen = false;
+		w->in_trial = false;
 		if (w->lane_count == 0)
 			continue;
 		ret = rte_eal_remote_launch(worker_main, w, w->lcore_id);
@@ -548,6 +555,13 @@ workers_launch(struct ep_engine *e, struct ep_err *err)
 				i, w->lcore_id, strerror(-ret));
 	}
 	return 0;
+}
+
+void
+ep_engine_set_clock(struct ep_engine *e, const struct ep_engine_clock *clock)
+{
+	ep_engine_stop(e);
+	e->cfg.clock = *clock;
 }
 
 int
@@ -574,7 +588,10 @@ ep_engine_prepare(struct ep_engine *e, const struct ep_engine_trial *trial, stru
 void
 ep_engine_start(struct ep_engine *e, uint32_t side)
 {
-	__atomic_store_n(&e->side[side].start_cycles, ep_engine_now_cycles(), __ATOMIC_RELEASE);
+	const uint64_t lead_cycles = (uint64_t)(e->cfg.clock.hz / 1e9 * START_LEAD_NS);
+
+	__atomic_store_n(&e->side[side].start_cycles, ep_engine_now_cycles() + lead_cycles,
+		__ATOMIC_RELEASE);
 }
 
 void

@@ -8,6 +8,7 @@
  *   worker w: for each lane of w: receive (path stage, parse, tag, account, echo), send (pace, build, tag, transmit)
  */
 
+#include "depart.h"
 #include "ep_engine.h"
 #include "learn.h"
 
@@ -117,6 +118,7 @@ struct __rte_cache_aligned lane {
 	struct ep_acct acct;
 	struct ep_hist *hist_oneway; /* [blocks], empty where not measured. */
 	struct ep_hist *hist_rtt;    /* [blocks], empty where not measured. */
+	struct depart depart;
 
 	/* Written by this worker, read by ep_engine_count(). */
 	alignas(RTE_CACHE_LINE_SIZE) struct lane_count count;
@@ -133,7 +135,13 @@ struct __rte_cache_aligned worker {
 	uint32_t lane_side[2];
 
 	/* Written by this worker, read by ep_engine_count(). */
-	alignas(RTE_CACHE_LINE_SIZE) uint64_t max_gap_cycles;
+	alignas(RTE_CACHE_LINE_SIZE) uint64_t
+		max_gap_cycles; /* Between two rounds while a stream of its lanes ran. */
+	uint64_t
+		max_trial_gap_cycles; /* The same from the start of the trial to the end of the drain. */
+	uint64_t last_cycles;         /* Of the last round. */
+	bool trial_seen;              /* The start of the trial has come. */
+	bool in_trial; /* Between the start of the trial and the end of the drain, as last looked at. */
 };
 
 /** A side and its lanes. */

@@ -28,12 +28,32 @@
 /** Most latency histograms a direction has: blocks of neighbouring ports. */
 #define EP_ENGINE_BLOCKS_MAX 16
 
-/** Conversion from the time stamp counter. Read-only after calibration. */
+/** One look at the time stamp counter and at CLOCK_MONOTONIC_RAW, as good as at the same moment. */
+struct ep_engine_reading {
+	uint64_t cycles;       /**< Counter, known to width_cycles / 2 either way. */
+	uint64_t ns;           /**< CLOCK_MONOTONIC_RAW [ns]. */
+	uint64_t width_cycles; /**< How long the look took [cycles]. */
+};
+
+/** Most that the clock may be off by for pacing to keep its promise [ppm]. */
+#define EP_ENGINE_CLOCK_LIMIT_PPM 20
+
+/**
+ * Conversion from the time stamp counter. Calibrated at the start, watched while trials run, refined between them: `hz` and
+ * `ns_mult` stay as they are during a trial.
+ */
 struct ep_engine_clock {
-	double hz;            /**< Cycles a second [Hz]. */
+	double hz;            /**< Cycles a second, in use [Hz]. */
 	uint64_t base_cycles; /**< Counter at calibration. */
 	uint64_t ns_mult;     /**< ns = cycles * ns_mult / 2^32, relative to base_cycles. */
-	double error_ppm;     /**< Uncertainty of hz from the reading of the two clocks [ppm]. */
+	double error_ppm;     /**< Bound of hz's error, from the reading of the two clocks [ppm]. */
+	double drift_ppm; /**< Largest difference that was seen between the frequency of a second and the one in use [ppm]. */
+	bool invariant; /**< The CPU promises a constant frequency in every power state. */
+
+	/* The library's own. */
+	double refined_hz;        /**< Over the last 30 to 60 s [Hz]. */
+	double refined_error_ppm; /**< Bound of refined_hz's error [ppm]. */
+	struct ep_engine_reading from, mid, last;
 };
 
 /**
@@ -42,8 +62,21 @@ struct ep_engine_clock {
  */
 void ep_engine_clock_calibrate(struct ep_engine_clock *clock);
 
-/** Frequency since the calibration, compared with it [ppm]: the drift of the run. */
-double ep_engine_clock_drift_ppm(const struct ep_engine_clock *clock);
+/** Compare the two clocks again, if the last time was a second ago or more: call it as often as you like while trials run. */
+void ep_engine_clock_watch(struct ep_engine_clock *clock);
+
+/** Compare them for the last time, at the end of a run. */
+void ep_engine_clock_finish(struct ep_engine_clock *clock);
+
+/** Use from now on what was learned by watching: between trials. See ep_engine_set_clock(). */
+void ep_engine_clock_refine(struct ep_engine_clock *clock);
+
+/** A calibration from two readings, @p b after @p a. No clock is read. */
+void ep_engine_clock_begin(struct ep_engine_clock *clock, const struct ep_engine_reading *a,
+	const struct ep_engine_reading *b);
+
+/** Watching with a reading of the caller's. One that is too near to the last, or too uncertain, is left out. */
+void ep_engine_clock_feed(struct ep_engine_clock *clock, const struct ep_engine_reading *now);
 
 /** Counter now [cycles]. */
 uint64_t ep_engine_now_cycles(void);
@@ -95,11 +128,18 @@ struct ep_engine_trial {
 	uint64_t duration_ns; /**< Of each stream. */
 	uint32_t
 		rounds; /**< Above 0: a sweep, each flow exactly that many times, up to 3 s late whatever slack_ns. */
-	uint32_t burst_pkts; /**< At most EP_WIRE_BURST; 0: chosen from the rate. */
-	uint64_t slack_ns;   /**< A slot that is later than this is not sent. */
+	uint32_t
+		burst_pkts; /**< At most EP_WIRE_BURST; 0: chosen from each worker's rate (ep_engine_auto_burst()). */
+	uint64_t slack_ns; /**< A slot that is later than this is not sent. */
 	struct ep_sizes sizes;
 	enum ep_engine_stamp stamp;
 };
+
+/**
+ * Packets a burst where the user names no number: the fewest with which one burst a microsecond is enough. So 1 up to 1 Mpps, 32 from
+ * 32 Mpps on and for rate 0 (as fast as possible). A burst holds what is due, and is shorter where the loop comes by more often.
+ */
+uint32_t ep_engine_auto_burst(double rate_pps);
 
 /** The data path of a session. Opaque. */
 struct ep_engine;
@@ -110,6 +150,9 @@ struct ep_engine;
  *   0, -ENOMEM, -EINVAL or -ERANGE (templates: frame too small for the family), with a sentence.
  */
 int ep_engine_create(const struct ep_engine_cfg *cfg, struct ep_engine **out, struct ep_err *err);
+
+/** Convert times with this clock from the next ep_engine_prepare() on. */
+void ep_engine_set_clock(struct ep_engine *e, const struct ep_engine_clock *clock);
 
 /** Stops if need be. Accepts NULL. */
 void ep_engine_destroy(struct ep_engine *e);
@@ -162,6 +205,22 @@ struct ep_engine_count {
 void ep_engine_count(const struct ep_engine *e, uint32_t side, struct ep_engine_count *count);
 
 /* After ep_engine_stop(): */
+
+/** How a side's stream was paced and how its workers ran. */
+struct ep_engine_pacing {
+	uint32_t burst_pkts; /**< Most packets a worker sent at once; 0: the side had no stream. */
+	double intended_pps; /**< 0: as fast as possible, or no stream. */
+	double offered_pps; /**< From the first departure to the last, summed over the workers; 0: not two. */
+	uint64_t largest_gap_ns; /**< Between two departures of a worker's stream [ns]. */
+	uint64_t
+		loop_gap_ns; /**< Between two rounds of a worker's loop while its stream ran [ns]. */
+	uint64_t
+		receive_gap_ns; /**< The same from the start of the trial to the end of the drain [ns]. */
+};
+void ep_engine_pacing(const struct ep_engine *e, uint32_t side, struct ep_engine_pacing *pacing);
+
+/** Add the times between one departure of a worker's stream and the next. */
+void ep_engine_departures(const struct ep_engine *e, uint32_t side, struct ep_hist *hist);
 
 /** Add the receiver's counters of a side, [range->port_count]. */
 void ep_engine_rx_ports(const struct ep_engine *e, uint32_t side, struct ep_acct_port *ports);

@@ -259,8 +259,10 @@ tx_body(struct lane *l, uint64_t now_cycles, const struct tx_mode mode)
 	if (unlikely(sent < n))
 		tx_undo(l, &b, size_first, sent, n);
 	l->count.accepted += sent;
-	if (likely(sent > 0))
+	if (likely(sent > 0)) {
 		l->count.last_tx_cycles = now_cycles;
+		depart_push(&l->depart, now_cycles, sent, l->clock_ns_mult);
+	}
 	return n;
 }
 

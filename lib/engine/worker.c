@@ -4,6 +4,7 @@
 #include <rte_lcore.h>
 #include <rte_pause.h>
 
+#include <math.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -22,6 +23,55 @@
 /* A sweep has to reach every flow, so its slots wait for a stalled sender; but a NIC that takes nothing any more must not keep
  * the trial from ending. */
 #define SWEEP_SLACK_NS (3 * EP_NS_PER_S)
+/* Bursts a second that a worker is good for with any device: what it costs to hand one over is paid a million times a second. */
+#define BURSTS_PPS 1e6
+
+static bool
+lane_sending(const struct lane *l)
+{
+	return l->started && !l->tx_done;
+}
+
+/* A worker that was away: how long, and what for. What lies before the start of the trial does not count. */
+static void
+worker_note_gap(struct worker *w, uint64_t now_cycles)
+{
+	const uint64_t gap_cycles = now_cycles - w->last_cycles;
+	bool sending = false;
+
+	/* Another CPU's counter may be behind by a moment. */
+	if (unlikely(now_cycles < w->last_cycles))
+		return;
+	w->last_cycles = now_cycles;
+	if (gap_cycles > w->max_trial_gap_cycles && w->in_trial)
+		w->max_trial_gap_cycles = gap_cycles;
+	if (gap_cycles <= w->max_gap_cycles)
+		return;
+	for (uint32_t i = 0; i < w->lane_count; i++)
+		sending |= lane_sending(w->lane[i]);
+	if (sending)
+		w->max_gap_cycles = gap_cycles;
+}
+
+/* Whether the trial runs: from the start of the first stream to the end of the drain. Who was away at the start, was away since. */
+static void
+worker_look_at_trial(struct worker *w, bool late)
+{
+	const struct ep_engine *e = w->engine;
+	uint64_t start_cycles = UINT64_MAX;
+
+	for (uint32_t i = 0; i < e->cfg.side_count; i++) {
+		const uint64_t cycles = __atomic_load_n(&e->side[i].start_cycles, __ATOMIC_RELAXED);
+
+		if (cycles != 0)
+			start_cycles = RTE_MIN(start_cycles, cycles);
+	}
+	if (!w->trial_seen && w->last_cycles > start_cycles) {
+		w->trial_seen = true;
+		w->max_trial_gap_cycles = w->last_cycles - start_cycles;
+	}
+	w->in_trial = w->trial_seen && !late;
+}
 
 /* Look at the words of the main thread. Returns whether to go on. */
 static bool
@@ -32,6 +82,9 @@ worker_housekeeping(struct worker *w)
 	const bool silence = __atomic_load_n(&e->silence, __ATOMIC_RELAXED);
 	const bool late = __atomic_load_n(&e->late, __ATOMIC_RELAXED);
 
+	/* Before the words change what a gap counts as: it may be why they were not seen earlier. */
+	worker_note_gap(w, rte_rdtsc());
+	worker_look_at_trial(w, late);
 	for (uint32_t i = 0; i < w->lane_count; i++) {
 		w->lane[i]->silent = silence;
 		w->lane[i]->late = late;
@@ -41,12 +94,11 @@ worker_housekeeping(struct worker *w)
 	return command != ENGINE_STOP;
 }
 
-/* Share of the side's slots that worker i of n has: within one of equal, and the shares sum up. */
+/* Slots of the side's schedule that worker i of n has: i, i + n, i + 2n, ... */
 static uint64_t
 slots_share(uint64_t slots, uint32_t i, uint32_t n)
 {
-	return (uint64_t)((unsigned __int128)slots * (i + 1) / n -
-		(unsigned __int128)slots * i / n);
+	return slots > i ? (slots - i - 1) / n + 1 : 0;
 }
 
 /* The lanes of a side that have something to send: no more than there are flows. */
@@ -56,17 +108,18 @@ sending_lanes(const struct side *s, const struct lane *l)
 	return RTE_MIN(s->cfg.worker_count, l->order->flow_count);
 }
 
-static uint32_t
-auto_burst(double rate_pps)
+uint32_t
+ep_engine_auto_burst(double rate_pps)
 {
-	/* About one burst a microsecond. */
-	if (rate_pps <= 0 || rate_pps >= 32e6)
+	const double fewest = ceil(rate_pps / BURSTS_PPS);
+
+	if (rate_pps <= 0 || fewest >= EP_WIRE_BURST)
 		return EP_WIRE_BURST;
-	return rate_pps <= 1e6 ? 1 : (uint32_t)(rate_pps / 1e6) + 1;
+	return fewest > 1 ? (uint32_t)fewest : 1;
 }
 
 static void
-lane_begin(struct worker *w, uint32_t i, uint64_t start_cycles)
+lane_begin(struct worker *w, uint32_t i, uint64_t start_cycles, uint64_t now_cycles)
 {
 	const struct ep_engine *e = w->engine;
 	const struct side *s = &e->side[w->lane_side[i]];
@@ -76,20 +129,26 @@ lane_begin(struct worker *w, uint32_t i, uint64_t start_cycles)
 	const uint32_t lanes = sending_lanes(s, l);
 	const double rate_pps = s->rate_pps / lanes;
 	const double cycles_per_ns = e->cfg.clock.hz / 1e9;
+	/* The workers take turns, so that the stream as a whole is even, too. */
+	const uint64_t turn_cycles =
+		s->rate_pps > 0 ? (uint64_t)(e->cfg.clock.hz / s->rate_pps * index) : 0;
 	const uint64_t slack_ns = t->rounds > 0 ? SWEEP_SLACK_NS : t->slack_ns;
 	const struct ep_pace_cfg cfg = {
 		.rate_pps = rate_pps,
 		.hz = e->cfg.clock.hz,
-		.start_cycles = start_cycles,
+		.start_cycles = start_cycles + turn_cycles,
 		.slot_count = t->rounds > 0
 			? (uint64_t)(l->cursor.end - l->cursor.first) * t->rounds
 			: s->slot_count == UINT64_MAX ? UINT64_MAX
 						      : slots_share(s->slot_count, index, lanes),
 		.end_cycles = start_cycles + (uint64_t)((double)t->duration_ns * cycles_per_ns),
-		.burst_pkts = t->burst_pkts > 0 ? t->burst_pkts : auto_burst(rate_pps),
+		.burst_pkts = t->burst_pkts > 0 ? t->burst_pkts : ep_engine_auto_burst(rate_pps),
 		.slack_cycles = (uint64_t)((double)slack_ns * cycles_per_ns),
 	};
 
+	/* Who comes late to the start was away, too. */
+	if (now_cycles > start_cycles)
+		w->max_gap_cycles = RTE_MAX(w->max_gap_cycles, now_cycles - start_cycles);
 	ep_pace_init(&l->pace, &cfg);
 	l->count.planned = cfg.slot_count == UINT64_MAX ? 0 : cfg.slot_count;
 	l->started = true;
@@ -108,7 +167,7 @@ lane_send(struct worker *w, uint32_t i, uint64_t now_cycles)
 
 		if (start_cycles == 0 || l->silent)
 			return 0;
-		lane_begin(w, i, start_cycles);
+		lane_begin(w, i, start_cycles, now_cycles);
 	}
 	if (l->silent) {
 		ep_pace_stop(&l->pace, now_cycles);
@@ -120,12 +179,6 @@ lane_send(struct worker *w, uint32_t i, uint64_t now_cycles)
 		__atomic_store_n(&l->tx_done, true, __ATOMIC_RELEASE);
 	}
 	return n;
-}
-
-static bool
-lane_sending(const struct lane *l)
-{
-	return l->started && !l->tx_done;
 }
 
 /* How long nothing is to be sent. A lane that is behind and waits for its next turn to catch up has no time to give away: with a
@@ -157,6 +210,7 @@ worker_idle(const struct worker *w, uint64_t now_cycles)
 		rte_pause();
 }
 
+/* What was received took its time: what is sent after it leaves, and is stamped, later than the round began. */
 static uint32_t
 worker_round(struct worker *w, uint64_t now_cycles)
 {
@@ -169,17 +223,9 @@ worker_round(struct worker *w, uint64_t now_cycles)
 			work += stage_run(l->stage);
 		work += l->rx(l);
 		if (l->tx != NULL && !l->tx_done)
-			work += lane_send(w, i, now_cycles);
+			work += lane_send(w, i, work > 0 ? rte_rdtsc() : now_cycles);
 	}
 	return work;
-}
-
-static void
-worker_note_gap(struct worker *w, uint64_t gap_cycles)
-{
-	for (uint32_t i = 0; i < w->lane_count; i++)
-		if (lane_sending(w->lane[i]) && gap_cycles > w->max_gap_cycles)
-			w->max_gap_cycles = gap_cycles;
 }
 
 /* Rounds in which each receive queue of a worker has its turn. */
@@ -199,19 +245,18 @@ worker_main(void *arg)
 	struct worker *w = arg;
 	const uint32_t turns = worker_turns(w);
 	const bool floating = w->engine->cfg.floating;
-	uint64_t last_cycles = rte_rdtsc();
 	uint32_t idle = 0;
 
 	prctl(PR_SET_TIMERSLACK, 1UL);
 	/* On a CPU shared with others a measurement is worth more than a compilation. Root only; others go on as they are. */
 	if (floating)
 		setpriority(PRIO_PROCESS, 0, FLOATING_NICE);
+	w->last_cycles = rte_rdtsc();
 	while (worker_housekeeping(w)) {
 		for (unsigned int i = 0; i < ENGINE_HOUSEKEEPING; i++) {
 			const uint64_t now_cycles = rte_rdtsc();
 
-			worker_note_gap(w, now_cycles - last_cycles);
-			last_cycles = now_cycles;
+			worker_note_gap(w, now_cycles);
 			if (worker_round(w, now_cycles) > 0) {
 				idle = 0;
 			} else if (!floating) {

@@ -384,6 +384,57 @@ json_both(
 	return o;
 }
 
+/* Quantiles alone: there is no jitter in departures. */
+static json_t *
+json_departures(struct json_writer *w, const struct ep_result_latency *d)
+{
+	const bool known = d->count > 0;
+	json_t *o = json_object();
+
+	json_put(w, o, "min_ns", json_count(d->min_ns, known));
+	json_put(w, o, "p50_ns", json_count(d->p50_ns, known));
+	json_put(w, o, "p90_ns", json_count(d->p90_ns, known));
+	json_put(w, o, "p99_ns", json_count(d->p99_ns, known));
+	json_put(w, o, "p999_ns", json_count(d->p999_ns, known));
+	json_put(w, o, "max_ns", json_count(d->max_ns, known));
+	json_put(w, o, "count", json_count(d->count, true));
+	return o;
+}
+
+static json_t *
+json_pacing(struct json_writer *w, const struct ep_result_pacing *p)
+{
+	const double error_ppm = ep_result_pacing_error_ppm(p);
+	json_t *o;
+
+	if (!p->known)
+		return json_null();
+	o = json_object();
+	json_put(w, o, "burst_pkts", json_count(p->burst_pkts, true));
+	json_put(w, o, "intended_pps", json_number(p->intended_pps, p->intended_pps > 0));
+	json_put(w, o, "offered_pps", json_number(p->offered_pps, p->offered_pps > 0));
+	json_put(w, o, "error_ppm", json_number(error_ppm, true));
+	json_put(w, o, "departures", json_departures(w, &p->departures));
+	json_put(w, o, "largest_gap_ns", json_count(p->largest_gap_ns, p->departures.count > 0));
+	json_put(w, o, "loop_gap_ns", json_count(p->loop_gap_ns, true));
+	return o;
+}
+
+/* How a trial's streams left, and whether its receivers were there. */
+static void
+json_trial_pacing(struct json_writer *w, json_t *o, const struct ep_result_trial *t)
+{
+	const struct ep_result_receiver *rx = t->receiver;
+	json_t *pacing = json_object(), *gap = json_object();
+
+	json_put(w, pacing, "up", json_pacing(w, &t->pacing[EP_RESULT_UP]));
+	json_put(w, pacing, "down", json_pacing(w, &t->pacing[EP_RESULT_DOWN]));
+	json_put(w, o, "pacing", pacing);
+	json_put(w, gap, "up", json_count(rx[EP_RESULT_UP].gap_ns, rx[EP_RESULT_UP].known));
+	json_put(w, gap, "down", json_count(rx[EP_RESULT_DOWN].gap_ns, rx[EP_RESULT_DOWN].known));
+	json_put(w, o, "receive_gap_ns", gap);
+}
+
 static void
 json_trials(struct json_writer *w, const struct ep_result *r)
 {
@@ -404,6 +455,7 @@ json_trials(struct json_writer *w, const struct ep_result *r)
 			json_both(w, t->bytes, up->receiver_known, down->receiver_known));
 		json_put(w, o, "max_gap_ns",
 			json_both(w, t->max_gap_ns, up->sender_known, down->sender_known));
+		json_trial_pacing(w, o, t);
 		json_entry(w, o);
 	}
 	json_close(w, "]");

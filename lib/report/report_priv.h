@@ -57,3 +57,6 @@ void report_areas(struct report_buf *b, const struct ep_result *r, enum ep_resul
 
 /** Append what to do about a result that is not a pass, if there is something useful to say. */
 void report_hints(struct report_buf *b, const struct ep_result *r);
+
+/** Append how the stream of a direction left, where that is known. */
+void report_pacing(struct report_buf *b, const struct ep_result_trial *t, enum ep_result_dir dir);

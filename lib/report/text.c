@@ -70,6 +70,8 @@ text_trial(struct report_buf *b, const struct ep_result_trial *t)
 		t->valid ? "" : " (invalid: see above)");
 	report_printf(b, "  %-6s", t->kind);
 	report_wrap(b, "  ", line);
+	report_pacing(b, t, EP_RESULT_UP);
+	report_pacing(b, t, EP_RESULT_DOWN);
 }
 
 /* --- The table of totals --- */

@@ -94,6 +94,27 @@ struct ep_result_latency_block {
 	struct ep_result_latency lat[EP_RESULT_LATS];
 };
 
+/** How the stream of one direction was paced. */
+struct ep_result_pacing {
+	bool known; /**< The direction had a stream of its own (echoes are none), and its sender measured it. */
+	uint32_t burst_pkts; /**< Most packets sent at once. */
+	double intended_pps; /**< 0: as fast as possible. */
+	double offered_pps; /**< Achieved, from the first departure to the last; 0: not two departures. */
+	struct ep_result_latency
+		departures;      /**< Times from one departure to the next, without jitter. */
+	uint64_t largest_gap_ns; /**< Largest of them, without the limit of the histogram [ns]. */
+	uint64_t loop_gap_ns;    /**< Largest pause of the sending worker's loop [ns]. */
+};
+
+/** The receiver of one direction: whether it was ever away for so long that what it counted as lost may be its own. */
+struct ep_result_receiver {
+	bool known;
+	uint64_t
+		gap_ns; /**< Largest pause of its loop, from the start to the end of the drain [ns]. */
+	uint64_t
+		ring_pkts; /**< What its rings hold, where what they drop is not counted as imissed; else 0. */
+};
+
 /** One trial. */
 struct ep_result_trial {
 	char kind[16]; /**< "sweep" or "load". */
@@ -105,7 +126,11 @@ struct ep_result_trial {
 	uint64_t bytes[EP_RESULT_DIRS]; /**< Received frame bytes with FCS [B]. */
 	uint64_t
 		max_gap_ns[EP_RESULT_DIRS]; /**< Largest pause of the sending worker's loop [ns]. */
-	bool valid;                         /**< Filled by ep_result_judge(). */
+	struct ep_result_pacing pacing[EP_RESULT_DIRS];
+	struct ep_result_receiver receiver[EP_RESULT_DIRS];
+	uint64_t drain_ns;   /**< Wait for the last probes [ns]. */
+	uint64_t flow_count; /**< Flows, each with a sequence window of its own; 0: not known. */
+	bool valid;          /**< Filled by ep_result_judge(). */
 };
 
 /** Every second of the run, both directions. */
@@ -228,6 +253,9 @@ void ep_result_ledger_add(struct ep_result_ledger *dst, const struct ep_result_l
 /** Own shortfall: not_sent + oerrors + imissed + ierrors + rx_nombuf, of the parts that are known [packets]. */
 uint64_t ep_result_shortfall(const struct ep_result_ledger *l);
 
+/** How far the offered rate is from the intended one [ppm]; NAN where either is not known. */
+double ep_result_pacing_error_ppm(const struct ep_result_pacing *pacing);
+
 /** Latency numbers of a histogram. Jitter is not in a histogram: has_jitter is false. */
 struct ep_result_latency ep_result_latency_of(const struct ep_hist *hist);
 
@@ -255,7 +283,8 @@ int ep_result_ledger_check(
  *
  * Rules (design section 4), by direction; a direction that was never sent on is not judged:
  * - invalid: the own shortfall of a trial (ep_result_shortfall()) is more than a tenth of the loss it judges
- *   (max_loss_ratio / 10 of intended; with a goal of 0 any shortfall); a ledger does not close; the ports do not add up to the
+ *   (max_loss_ratio / 10 of intended; with a goal of 0 any shortfall); its receiver was away for so long that the loss may be its
+ *   own (see stall.c); a ledger does not close; the ports do not add up to the
  *   ledger; the far side's counters never came; or no probe was sent at all. What is lost in an invalid trial is the tester's: no
  *   port is called lossy then and the loss goal is not judged; dead ports are named as long as one trial of the direction is valid.
  * - dead: sent > 0 and no first copy in the whole run. A port with sent = 0 is untested: not dead.

@@ -62,7 +62,7 @@ judge_trial_dir(struct result_judge *j, const struct ep_result_trial *t, enum ep
 		result_reason_shortfall(j, t, dir);
 		valid = false;
 	}
-	return valid;
+	return result_stall_check(j, t, dir) && valid;
 }
 
 static void
@@ -84,6 +84,8 @@ judge_trials(struct result_judge *j)
 			if (t->ledger[d].intended > 0 || !t->ledger[d].sender_known)
 				jd->used = true;
 			valid = judge_trial_dir(j, t, dir);
+			if (j->ret == 0)
+				j->ret = result_pacing_warn(j->r, t, dir);
 			jd->any_valid |= valid;
 			jd->all_valid &= valid;
 			t->valid &= valid;

@@ -48,8 +48,8 @@ result_say_invalid(struct result_judge *j, const char *fmt, ...)
 }
 
 /* Whose sender or receiver it is, for the reader on the host that wrote the result: `run` is the initiator. */
-static const char *
-reason_whose(const struct ep_result *r, enum ep_result_dir dir, bool sender)
+const char *
+result_whose(const struct ep_result *r, enum ep_result_dir dir, bool sender)
 {
 	const bool initiator = sender == (dir == EP_RESULT_UP);
 
@@ -91,7 +91,7 @@ result_reason_shortfall(
 		if (part[i].packets == 0 || !(part[i].sender ? l->sender_known : l->receiver_known))
 			continue;
 		reason_append(text, sizeof(text), "%s%s %s %s of %s probes %s",
-			text[0] != '\0' ? ", " : "", reason_whose(j->r, dir, part[i].sender),
+			text[0] != '\0' ? ", " : "", result_whose(j->r, dir, part[i].sender),
 			part[i].who_did,
 			ep_result_count_format(packets, sizeof(packets), part[i].packets), intended,
 			part[i].of_what);

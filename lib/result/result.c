@@ -223,6 +223,14 @@ ep_result_latency_of(const struct ep_hist *hist)
 	return l;
 }
 
+double
+ep_result_pacing_error_ppm(const struct ep_result_pacing *pacing)
+{
+	if (!pacing->known || !(pacing->intended_pps > 0) || !(pacing->offered_pps > 0))
+		return (double)NAN;
+	return (pacing->offered_pps / pacing->intended_pps - 1) * 1e6;
+}
+
 bool
 ep_result_trial_uses(const struct ep_result_trial *t, enum ep_result_dir dir)
 {

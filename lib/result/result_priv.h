@@ -42,6 +42,17 @@ uint64_t result_shortfall_allowed(const struct ep_result *r, uint64_t intended);
 void result_reason_shortfall(
 	struct result_judge *j, const struct ep_result_trial *t, enum ep_result_dir dir);
 
+/** "our" or "the far side's": whose the sender or the receiver of a direction is. */
+const char *result_whose(const struct ep_result *r, enum ep_result_dir dir, bool sender);
+
+/** Whether a trial's loss is the path's for all that its receiver's pauses say; says why not (stall.c). */
+bool result_stall_check(
+	struct result_judge *j, const struct ep_result_trial *t, enum ep_result_dir dir);
+
+/** Warn where a load was not offered at the rate that was meant. @return 0 or -ENOMEM. */
+int result_pacing_warn(
+	struct ep_result *r, const struct ep_result_trial *t, enum ep_result_dir dir);
+
 /** Say what failed in a direction: dead ports, untested ports, lossy ports, total loss. */
 void result_reason_direction(struct result_judge *j, enum ep_result_dir dir);
 

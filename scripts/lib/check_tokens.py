@@ -33,6 +33,8 @@ C_RULES = [
     (lambda p: p.startswith("lib/"), r"(?<!fflush\()\b(?:stdout|stderr)\b", "nothing in lib/ writes to the standard streams"),
     (lambda p: True, calls("strcpy", "strcat", "sprintf", "vsprintf", "gets", "atoi", "atol", "atoll", "atof", "strtok", "alloca",
                            "system", "rand", "srand"), "a banned call"),
+    (lambda p: True, calls("rte_get_tsc_hz", "rte_get_timer_hz", r"rte_delay_\w+"),
+     "DPDK rounds the counter's frequency: use the calibrated clock of lib/engine"),
     (lambda p: p.endswith("_hot.c"), calls(r"\w*(?:malloc|calloc|realloc)(?:_socket)?", "free", "rte_free", r"\w*printf", "RTE_LOG",
                                            "rte_log", r"[A-Z]+_LOG", r"clock_\w+", "read", "write", "ioctl", "sendto", "poll"),
      "no allocation, log or system call in a hot path"),

@@ -44,6 +44,9 @@ number_is "$took" -lt 15 "... in under 15 s"
 is "$(cat "$tmp/loop.err")" "" "... and stderr stays silent"
 is "$(value '[.trials[].kind]')" '["sweep","load"]' "... it swept, then loaded"
 number_is "$(value '.ledger.up.intended')" -eq 530003 "... exactly the intended number of probes"
+is "$(value '.trials[1].pacing | [.up, .down | .burst_pkts, .intended_pps, .departures.count]')" '[1,100000,499999,1,100000,499999]' \
+	"... and the times between all departures"
+is "$(value '.host | .clock_error_ppm < 20 and (.clock_drift_ppm | fabs) < 20')" true "... by a clock that is good to 20 ppm"
 
 loop --duration 3s --impair "block=50100-50110,drop=1%,dup=0.1%,reorder=0.5%"
 is "$code" 1 "a bad path: exit 1"

@@ -45,6 +45,7 @@ finds lib/engine/a_hot.c 'struct block *b; clock++;' '' "block and clock are no 
 finds lib/engine/a_hot.c 'a = b / c;' "division" "division by a variable in a hot path"
 finds lib/engine/a_hot.c 'a %= (b + 1);' "division" "modulo by an expression in a hot path"
 finds lib/engine/a_hot.c 'a = b / 8 % RING_SIZE; // c / d' '' "division by constants is allowed"
+finds lib/engine/a.c 'hz = rte_get_tsc_hz();' "rounds" "DPDK's rounded frequency"
 finds lib/engine/a.c 'a = b / c;' '' "division elsewhere is allowed"
 finds lib/engine/a_hot.c 'double a;' "floating point" "floating point in a hot path"
 finds app/a.c "/* TO""DO: later */" "NEEDSWORK" "a bare note"

@@ -964,20 +964,6 @@ garbage_changes_nothing_but_bad_tag_and_foreign(void **state)
 	rig_close(&r);
 }
 
-/* --- Clock ------------------------------------------------------------------------------------------------------------------ */
-
-static void
-clock_agrees_with_itself_within_20_ppm(void **state)
-{
-	struct ep_engine_clock c;
-
-	(void)state;
-	ep_engine_clock_calibrate(&c);
-	assert_true(c.error_ppm < 20);
-	assert_true(ep_engine_clock_drift_ppm(&clock_) < 20 &&
-		ep_engine_clock_drift_ppm(&clock_) > -20);
-}
-
 static int
 start_eal(void **state)
 {
@@ -1030,7 +1016,6 @@ main(void)
 		cmocka_unit_test(without_any_known_address_there_is_no_down_stream),
 		cmocka_unit_test(only_first_copies_are_answered),
 		cmocka_unit_test(garbage_changes_nothing_but_bad_tag_and_foreign),
-		cmocka_unit_test(clock_agrees_with_itself_within_20_ppm),
 	};
 
 	return cmocka_run_group_tests(tests, start_eal, stop_eal);

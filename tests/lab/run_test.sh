@@ -48,6 +48,10 @@ like "$(cat "$tmp/report")" 'TCP 7881' "the report names TCP 7881"
 is "$(grep -o '[0-9.]*% packet loss' "$tmp/ping.log")" "0% packet loss" "ping goes on during the load, without loss"
 like "$(tail -1 "$tmp/lines.log")" '^[0-9]+ lines, 0 late' "a TCP stream on the same interface goes on, no line late"
 number_is "$(value '.latency.rtt.count')" -gt 29000 "round trips of the sweep were taken"
+is "$(value '[.trials[].pacing | .up.burst_pkts, .down.burst_pkts]')" '[1,null,1,1]' "the result says how each stream left, the far side's too"
+is "$(value '[.trials[1] | .receive_gap_ns[], .pacing[].departures.count] | map(. > 0) | unique')" '[true]' \
+	"... and for how long a receiver was away, on either side"
+is "$(value '.host | has("clock_error_ppm") and has("peer_clock_drift_ppm")')" true "... and how good both clocks are"
 wait_for 5 clean_interface initiator || true
 succeeds "the initiator's interface is clean" clean_interface initiator
 

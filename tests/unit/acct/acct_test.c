@@ -481,24 +481,51 @@ acct_jitter_stops_at_its_largest_value(void **state)
 	assert_true(f.jitter_ns > 0 && f.jitter_ns < 16);
 }
 
+static uint64_t
+jitter_mean_ns(const struct ep_acct_flow *flows, uint32_t flow_count)
+{
+	struct ep_acct_jitter jitter = {0};
+
+	ep_acct_jitter_add(&jitter, flows, flow_count);
+	return ep_acct_jitter_mean_ns(&jitter);
+}
+
+/* Whoever received them: one receiver with many flows weighs more than one with few. */
+static void
+acct_jitter_mean_is_over_all_flows_of_all_receivers(void **state)
+{
+	struct ep_acct_flow f[10] = {0};
+
+	(void)state;
+	for (uint32_t i = 0; i < EP_ARRAY_LEN(f); i++)
+		f[i].jitter_ns = i < 9 ? 160 : 1600;
+	for (uint32_t cut = 0; cut <= EP_ARRAY_LEN(f); cut++) {
+		struct ep_acct_jitter jitter = {0};
+
+		ep_acct_jitter_add(&jitter, f, cut);
+		ep_acct_jitter_add(&jitter, f + cut, EP_ARRAY_LEN(f) - cut);
+		assert_int_equal(ep_acct_jitter_mean_ns(&jitter), (9 * 10 + 100) / 10);
+	}
+}
+
 static void
 acct_jitter_mean_leaves_out_flows_with_one_probe(void **state)
 {
 	struct ep_acct_flow f[4] = {0};
 
 	(void)state;
-	assert_int_equal(ep_acct_jitter_mean_ns(f, 4), 0);
+	assert_int_equal(jitter_mean_ns(f, 4), 0);
 	ep_acct_jitter(&f[0], 12345, true);
-	assert_int_equal(ep_acct_jitter_mean_ns(f, 4), 0);
+	assert_int_equal(jitter_mean_ns(f, 4), 0);
 
 	ep_acct_jitter(&f[1], 0, true);
 	ep_acct_jitter(&f[1], 1600, false);
-	assert_int_equal(ep_acct_jitter_mean_ns(f, 4), 100);
+	assert_int_equal(jitter_mean_ns(f, 4), 100);
 
 	/* A flow without any variation counts as one with jitter 0. */
 	ep_acct_jitter(&f[2], 500, true);
 	ep_acct_jitter(&f[2], 500, false);
-	assert_int_equal(ep_acct_jitter_mean_ns(f, 4), 50);
+	assert_int_equal(jitter_mean_ns(f, 4), 50);
 }
 
 int
@@ -521,6 +548,7 @@ main(void)
 		cmocka_unit_test(acct_jitter_follows_rfc_3550_within_a_nanosecond),
 		cmocka_unit_test(acct_jitter_stops_at_its_largest_value),
 		cmocka_unit_test(acct_jitter_mean_leaves_out_flows_with_one_probe),
+		cmocka_unit_test(acct_jitter_mean_is_over_all_flows_of_all_receivers),
 	};
 
 	seed = sim_seed(1);

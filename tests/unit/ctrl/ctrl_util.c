@@ -163,6 +163,17 @@ report_random(struct rng *rng, struct ep_ctrl_report *report)
 	assert_non_null(report->up);
 	assert_non_null(report->down_sent);
 	counts_random(rng, &report->totals, sizeof(report->totals));
+	report->has_pacing = true;
+	report->pacing = (struct ep_ctrl_pacing){
+		.burst_pkts = (uint32_t)between(rng, 0, EP_CTRL_BURST_MAX),
+		.intended_pps = any_rate(rng),
+		.offered_pps = any_rate(rng),
+		.clock_error_ppm = any_rate(rng),
+		.clock_drift_ppm = any_rate(rng),
+	};
+	counts_random(rng, &report->pacing.departure_count,
+		offsetof(struct ep_ctrl_pacing, clock_error_ppm) -
+			offsetof(struct ep_ctrl_pacing, departure_count));
 	counts_random(rng, report->down_sent, UTIL_PORTS * sizeof(*report->down_sent));
 	for (uint32_t i = 0; i < UTIL_PORTS; i++) {
 		struct ep_acct_port *port = &report->up[i];
@@ -215,10 +226,22 @@ body_free(enum ctrl_msg msg, struct ep_ctrl_event *body)
 		ep_ctrl_report_fini(&body->report);
 }
 
+/* Member by member where there is padding. */
+static bool
+pacing_equal(const struct ep_ctrl_pacing *a, const struct ep_ctrl_pacing *b)
+{
+	const size_t from = offsetof(struct ep_ctrl_pacing, intended_pps);
+
+	return a->burst_pkts == b->burst_pkts &&
+		memcmp((const uint8_t *)a + from, (const uint8_t *)b + from, sizeof(*a) - from) ==
+		0;
+}
+
 static bool
 report_equal(const struct ep_ctrl_report *a, const struct ep_ctrl_report *b)
 {
 	return a->trial == b->trial && a->port_count == b->port_count &&
+		a->has_pacing == b->has_pacing && pacing_equal(&a->pacing, &b->pacing) &&
 		memcmp(&a->totals, &b->totals, sizeof(a->totals)) == 0 &&
 		memcmp(a->up, b->up, a->port_count * sizeof(*a->up)) == 0 &&
 		memcmp(a->down_sent, b->down_sent, a->port_count * sizeof(*a->down_sent)) == 0;

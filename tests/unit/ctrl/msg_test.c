@@ -175,6 +175,12 @@ report_of_every_port_with_the_largest_numbers_fits_a_frame(void **state)
 		};
 		report.down_sent[i] = INT64_MAX;
 	}
+	report.has_pacing = true;
+	report.pacing.intended_pps = report.pacing.offered_pps = 1e10 / 3;
+	report.pacing.clock_error_ppm = report.pacing.clock_drift_ppm = 1e10 / 7;
+	for (uint64_t *count = &report.pacing.departure_count;
+		count <= &report.pacing.receive_ring_pkts; count++)
+		*count = INT64_MAX;
 	assert_int_equal(ctrl_msg_encode(CTRL_REPORT, &report, &frame), 0);
 	assert_true(ctrl_buf_len(&frame) - 4 <= ctrl_report_bytes_max(EP_RANGE_PORTS));
 	assert_true(ctrl_report_bytes_max(EP_RANGE_PORTS) <= EP_CTRL_FRAME_MAX);
@@ -204,6 +210,10 @@ every_field_must_be_there(void **state)
 		{
 			json_t *less = json_copy(whole);
 
+			if (strcmp(key, "pacing") == 0) {
+				json_decref(less); /* optional: report_may_come_without_pacing */
+				continue;
+			}
 			json_object_del(less, key);
 			assert_int_equal(decode_json(less, msg, NULL, &err), -EBADMSG);
 			assert_non_null(strstr(err.text, key));
@@ -279,6 +289,15 @@ no_field_may_be_of_another_type_or_far_out_of_bounds(void **state)
 		body_free(msg, &in);
 	}
 }
+
+/* A responder's pacing with a burst and a drift. */
+#define PACING(burst, drift)                                                                      \
+	"{\"burst_pkts\":" burst ",\"intended_pps\":1,\"offered_pps\":1.0,\"departure_count\":0," \
+	"\"departure_min_ns\":0,\"departure_p50_ns\":0,\"departure_p90_ns\":0,\"departure_p99_"   \
+	"ns\":0,"                                                                                 \
+	"\"departure_p999_ns\":0,\"departure_max_ns\":0,\"largest_gap_ns\":0,\"loop_gap_ns\":0,"  \
+	"\"receive_gap_ns\":0,\"receive_ring_pkts\":0,\"clock_error_ppm\":0.25,\"clock_drift_"    \
+	"ppm\":" drift "}"
 
 static void
 bounds_are_exact(void **state)
@@ -371,6 +390,14 @@ bounds_are_exact(void **state)
 		{CTRL_REPORT, "new", "[1,2,-3]", -EBADMSG},
 		{CTRL_REPORT, "down_sent", "[1,2,3.0]", -EBADMSG},
 		{CTRL_REPORT, "totals", "{}", -EBADMSG},
+		{CTRL_REPORT, "pacing", "{}", -EBADMSG},
+		{CTRL_REPORT, "pacing", "null", -EBADMSG},
+		{CTRL_REPORT, "pacing", "[]", -EBADMSG},
+		{CTRL_REPORT, "pacing", PACING("32", "0"), 0},
+		{CTRL_REPORT, "pacing", PACING("33", "0"), -EBADMSG},
+		{CTRL_REPORT, "pacing", PACING("1", "1.5"), 0},
+		{CTRL_REPORT, "pacing", PACING("1", "-1"), -EBADMSG},
+		{CTRL_REPORT, "pacing", PACING("1", "0,\"x\":1"), -EBADMSG},
 	};
 	struct rng rng = rng_from_env();
 
@@ -391,6 +418,33 @@ bounds_are_exact(void **state)
 		json_decref(object);
 		body_free(row[i].msg, &in);
 	}
+}
+
+/* One of before pacing was measured, which is no reason for another key to be let in. */
+static void
+report_may_come_without_pacing(void **state)
+{
+	struct rng rng = rng_from_env();
+	struct ep_ctrl_event in, out = {0};
+	struct ep_err err;
+	json_t *object;
+
+	(void)state;
+	body_random(&rng, CTRL_REPORT, &in);
+	object = json_of(CTRL_REPORT, &in);
+	assert_int_equal(json_object_del(object, "pacing"), 0);
+	assert_int_equal(decode_json(object, CTRL_REPORT, &out, &err), 0);
+	assert_false(out.report.has_pacing);
+	body_free(CTRL_REPORT, &out);
+	json_object_set_new(object, "other", json_integer(1));
+	assert_int_equal(decode_json(object, CTRL_REPORT, NULL, &err), -EBADMSG);
+	assert_string_equal(err.text, "report from the peer: has 14 fields, allowed: 13");
+	json_decref(object);
+	in.report.has_pacing = false;
+	object = json_of(CTRL_REPORT, &in);
+	assert_null(json_object_get(object, "pacing"));
+	json_decref(object);
+	body_free(CTRL_REPORT, &in);
 }
 
 static void
@@ -565,6 +619,8 @@ nothing_out_of_bounds_is_sent(void **state)
 	body_random(&rng, CTRL_REPORT, &good);
 	REFUSED(CTRL_REPORT, bad.report.totals.nic_rx = UINT64_MAX);
 	REFUSED(CTRL_REPORT, bad.report.port_count = EP_RANGE_PORTS + 1);
+	REFUSED(CTRL_REPORT, bad.report.pacing.burst_pkts = 33);
+	REFUSED(CTRL_REPORT, bad.report.pacing.offered_pps = (double)NAN);
 	good.report.down_sent[1] = UINT64_MAX;
 	REFUSED(CTRL_REPORT, (void)0);
 	body_free(CTRL_REPORT, &good);
@@ -637,6 +693,7 @@ main(void)
 		cmocka_unit_test(no_other_field_may_be_there),
 		cmocka_unit_test(no_field_may_be_of_another_type_or_far_out_of_bounds),
 		cmocka_unit_test(bounds_are_exact),
+		cmocka_unit_test(report_may_come_without_pacing),
 		cmocka_unit_test(sweep_must_have_mode_echo),
 		cmocka_unit_test(a_sentence_names_field_value_and_bounds),
 		cmocka_unit_test(what_is_no_message_is_refused),

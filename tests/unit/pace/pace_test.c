@@ -368,6 +368,48 @@ stall_within_the_slack_loses_nothing_and_longer_loses_the_slots_behind_it(void *
 			skipped_after_stall(row[i].stall_cycles, row[i].slack_cycles), row[i].want);
 }
 
+/* Whatever stalls there are, and whatever a device gives back: no slot goes later than the slack behind its time, so the schedule is
+ * over by its end and the slack. */
+static void
+no_slot_goes_later_than_the_slack(void **state)
+{
+	static const uint64_t slack_cycles[] = {0, 1000, 50000, 1000000};
+	const uint64_t interval_cycles = 1000;
+
+	(void)state;
+	for (uint32_t round = 0; round < 200; round++) {
+		const struct ep_pace_cfg cfg = {
+			.rate_pps = 1e6,
+			.hz = 1e9,
+			.start_cycles = START,
+			.slot_count = 5000,
+			.burst_pkts = 1 + (uint32_t)rng_below(32),
+			.slack_cycles = slack_cycles[round % EP_ARRAY_LEN(slack_cycles)],
+		};
+		uint64_t now_cycles = START, gone = 0;
+		struct ep_pace p;
+
+		ep_pace_init(&p, &cfg);
+		while (!ep_pace_done(&p, now_cycles)) {
+			const uint32_t n = ep_pace_take(&p, now_cycles);
+			const uint32_t back = (uint32_t)rng_below(n + 1);
+
+			/* The first of the slots taken is the oldest. */
+			if (n > 0)
+				assert_in_range(now_cycles -
+						(START +
+							(gone + p.skipped_count) * interval_cycles),
+					0, cfg.slack_cycles);
+			ep_pace_return(&p, back);
+			gone += n - back;
+			now_cycles += rng_below(100) == 0 ? rng_below(2000000) : rng_below(2000);
+			if (now_cycles > START + 5000 * interval_cycles + cfg.slack_cycles)
+				assert_int_equal(ep_pace_take(&p, now_cycles), 0);
+		}
+		assert_int_equal(gone + p.skipped_count, cfg.slot_count);
+	}
+}
+
 /* In any time of w cycles while it catches up, no more than twice the rate and a burst. */
 static void
 catching_up_stays_within_twice_the_rate(void **state)
@@ -626,6 +668,7 @@ main(void)
 		cmocka_unit_test_setup(schedule_equals_the_naive_model, rng_reset),
 		cmocka_unit_test(
 			stall_within_the_slack_loses_nothing_and_longer_loses_the_slots_behind_it),
+		cmocka_unit_test_setup(no_slot_goes_later_than_the_slack, rng_reset),
 		cmocka_unit_test_setup(catching_up_stays_within_twice_the_rate, rng_reset),
 		cmocka_unit_test_setup(returned_slots_are_handed_out_again_at_once, rng_reset),
 		cmocka_unit_test(returned_slots_are_skipped_when_too_late),

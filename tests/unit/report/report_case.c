@@ -41,6 +41,44 @@ add_latency(struct ep_result *r)
 }
 
 static void
+add_pacing(struct ep_result *r)
+{
+	const struct ep_result_pacing paced = {
+		.known = true,
+		.burst_pkts = 1,
+		.intended_pps = 100000,
+		.offered_pps = 100000.25,
+		.departures = {.count = 2036,
+			.min_ns = 5120,
+			.p50_ns = 10047,
+			.p90_ns = 10239,
+			.p99_ns = 12287,
+			.p999_ns = 49151,
+			.max_ns = 98765},
+		.largest_gap_ns = 98765,
+		.loop_gap_ns = 123456,
+	};
+	const struct ep_result_pacing unpaced = {
+		.known = true,
+		.burst_pkts = 32,
+		.offered_pps = 12345678,
+		.departures = {.count = 60,
+			.min_ns = 900,
+			.p50_ns = 1023,
+			.p90_ns = 1055,
+			.p99_ns = 1279,
+			.p999_ns = 1500,
+			.max_ns = 1500},
+		.largest_gap_ns = 1500,
+		.loop_gap_ns = 1600,
+	};
+
+	r->trial[1].pacing[EP_RESULT_UP] = paced;
+	r->trial[1].pacing[EP_RESULT_DOWN] = unpaced;
+	r->trial[1].receiver[EP_RESULT_DOWN].known = false;
+}
+
+static void
 add_intervals(struct ep_result *r)
 {
 	const struct ep_result_interval second = {.trial = 1,
@@ -79,6 +117,7 @@ case_pass(void)
 	add_tcp_round(r, "during");
 	add_tcp_round(r, "after");
 	util_trials(r);
+	add_pacing(r);
 	add_intervals(r);
 	util_judge(r);
 	return r;

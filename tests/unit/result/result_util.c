@@ -96,7 +96,10 @@ util_load(struct ep_result *r)
 		t.ledger[d] = util_ledger(r, (enum ep_result_dir)d);
 		t.bytes[d] = t.ledger[d].received * UTIL_FRAME_BYTES;
 		t.max_gap_ns[d] = 123456;
+		t.receiver[d] = (struct ep_result_receiver){.known = true, .gap_ns = 234567};
 	}
+	t.drain_ns = 2 * EP_NS_PER_S;
+	t.flow_count = r->range->port_count;
 	assert_int_equal(ep_result_add_trial(r, &t), 0);
 	return &r->trial[r->trial_count - 1];
 }
