@@ -151,6 +151,24 @@ ep_acct_push(
 	return verdict;
 }
 
+/** Whether a probe is the one that follows the flow's newest: nearly every one is. Hot path. */
+static inline bool
+ep_acct_is_next(const struct ep_acct_flow *f, uint32_t seq32)
+{
+	return seq32 == (uint32_t)f->next;
+}
+
+/** As ep_acct_push() for a probe of which ep_acct_is_next(): the verdict is EP_ACCT_NEW. Hot path. */
+static inline void
+ep_acct_push_next(struct ep_acct_flow *f, struct ep_acct_port *p, uint32_t frame_bytes)
+{
+	f->seen[1] = f->seen[1] << 1 | f->seen[0] >> 63;
+	f->seen[0] = f->seen[0] << 1 | 1;
+	f->next++;
+	p->count[EP_ACCT_NEW]++;
+	p->bytes += frame_bytes;
+}
+
 /**
  * Take a probe's delay variation into its flow's jitter (RFC 3550 section 6.4.1, integer form of appendix A.8).
  * Hot path.

@@ -1,4 +1,5 @@
 #include "engine_priv.h"
+#include "table.h"
 
 #include <rte_ethdev.h>
 #include <rte_launch.h>
@@ -7,41 +8,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 /* A stream starts this long after the word is given, so that a worker that sleeps is awake by then and its first slot is on time. */
 #define START_LEAD_NS 1000000
 
+/* How long workers may take until they receive. */
+#define AWAIT_US 1000000
+#define AWAIT_STEP_US 100
+
 RTE_LOG_REGISTER(ep_engine_logtype, ep.engine, NOTICE)
-
-/* Big tables come from the kernel zeroed, in transparent huge pages where it has them, and touched first by the worker that
- * uses them, so that they lie on its node. What nobody touches takes no memory: a sender's account of 10^9 flows. */
-static void *
-table_alloc(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (p == MAP_FAILED)
-		return NULL;
-	madvise(p, bytes, MADV_HUGEPAGE);
-	return p;
-}
-
-static void
-table_free(void *p, size_t bytes)
-{
-	if (p != NULL)
-		munmap(p, bytes);
-}
-
-/* Forget a table's content: the kernel hands out zero pages again, which is cheaper than writing zeros to all of it. */
-static void
-table_clear(void *p, size_t bytes)
-{
-	if (p != NULL && madvise(p, bytes, MADV_DONTNEED) != 0)
-		memset(p, 0, bytes);
-}
 
 static size_t
 flows_bytes(const struct ep_engine *e)
@@ -111,20 +86,29 @@ lane_tables(const struct ep_engine *e, struct lane *l)
 		: 0;
 }
 
-/* What every mbuf is sent with: one segment of its own, nothing in front of the frame but the usual room. */
 static uint64_t
-mbuf_rearm(void)
+rearm_word(uint16_t data_off, uint16_t refcnt, uint16_t nb_segs, uint16_t port)
 {
 	struct rte_mbuf m;
-	uint64_t rearm;
+	uint64_t word;
 
 	memset(&m, 0, sizeof(m));
-	m.data_off = RTE_PKTMBUF_HEADROOM;
-	rte_mbuf_refcnt_set(&m, 1);
-	m.nb_segs = 1;
-	m.port = RTE_MBUF_PORT_INVALID;
-	memcpy(&rearm, &m.rearm_data, sizeof(rearm));
-	return rearm;
+	m.data_off = data_off;
+	rte_mbuf_refcnt_set(&m, refcnt);
+	m.nb_segs = nb_segs;
+	m.port = port;
+	memcpy(&word, &m.rearm_data, sizeof(word));
+	return word;
+}
+
+/* Mbufs are sent as one segment of their own, with nothing in front of the frame but the usual room. */
+static void
+lane_mbufs(struct lane *l)
+{
+	l->mbuf_rearm = rearm_word(RTE_PKTMBUF_HEADROOM, 1, 1, RTE_MBUF_PORT_INVALID);
+	l->mbuf_rearm_whole = rearm_word(0, UINT16_MAX, UINT16_MAX, 0);
+	l->frame_offset = (uint32_t)sizeof(struct rte_mbuf) + rte_pktmbuf_priv_size(l->pool) +
+		RTE_PKTMBUF_HEADROOM;
 }
 
 static int
@@ -142,9 +126,7 @@ lane_create(struct ep_engine *e, struct side *s, uint32_t i, struct lane **out)
 	l->block_shift = e->block_shift;
 	l->port_id = s->info.port_id;
 	l->pool = ep_dev_pool(s->cfg.dev, (uint16_t)i);
-	l->mbuf_rearm = mbuf_rearm();
-	l->frame_offset = (uint32_t)sizeof(struct rte_mbuf) + rte_pktmbuf_priv_size(l->pool) +
-		RTE_PKTMBUF_HEADROOM;
+	lane_mbufs(l);
 	l->readdress = e->cfg.space.address_count > 1;
 	l->address_base = ep_wire_get32(
 		s->cfg.ends.src.bytes_be + (s->cfg.ends.src.family == EP_WIRE_IPV6 ? 12 : 0));
@@ -544,6 +526,7 @@ workers_launch(struct ep_engine *e, struct ep_err *err)
 		int ret;
 
 		w->max_gap_cycles = 0;
+		w->ready = false;
 		w->max_trial_gap_cycles = 0;
 		w->trial_seen = false;
 		w->in_trial = false;
@@ -564,6 +547,20 @@ ep_engine_set_clock(struct ep_engine *e, const struct ep_engine_clock *clock)
 	e->cfg.clock = *clock;
 }
 
+/* A worker first touches its tables, which may take a while. One that takes longer than this comes late, and that is seen. */
+static void
+workers_await(const struct ep_engine *e)
+{
+	unsigned int tries = AWAIT_US / AWAIT_STEP_US;
+
+	for (uint32_t i = 0; i < e->cfg.worker_count; i++)
+		while (e->worker[i].lane_count > 0 && tries > 0 &&
+			!__atomic_load_n(&e->worker[i].ready, __ATOMIC_ACQUIRE)) {
+			rte_delay_us_sleep(AWAIT_STEP_US);
+			tries--;
+		}
+}
+
 int
 ep_engine_prepare(struct ep_engine *e, const struct ep_engine_trial *trial, struct ep_err *err)
 {
@@ -580,6 +577,8 @@ ep_engine_prepare(struct ep_engine *e, const struct ep_engine_trial *trial, stru
 	e->has_old_key = true;
 	if (ret == 0)
 		ret = workers_launch(e, err);
+	if (ret == 0)
+		workers_await(e);
 	if (ret < 0)
 		ep_engine_stop(e);
 	return ret;

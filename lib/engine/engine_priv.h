@@ -95,11 +95,12 @@ struct __rte_cache_aligned lane {
 	struct stage *stage;               /* NULL: no path model. */
 	uint64_t clock_base_cycles;
 	uint64_t clock_ns_mult;
-	uint64_t ol_flags;     /* Of sent mbufs, for checksum offload. */
-	uint64_t mbuf_rearm;   /* Of sent mbufs: their rearm_data. */
-	uint32_t frame_offset; /* From an mbuf of the pool to its frame [B]. */
-	uint32_t address_base; /* Last 32 bits of the first source address, host order. */
-	bool readdress;        /* The source address follows from the flow. */
+	uint64_t ol_flags;         /* Of sent mbufs, for checksum offload. */
+	uint64_t mbuf_rearm;       /* Of sent mbufs: their rearm_data ... */
+	uint64_t mbuf_rearm_whole; /* ... and the bits of it that say "one segment, one owner". */
+	uint32_t frame_offset;     /* From an mbuf of the pool to its frame [B]. */
+	uint32_t address_base;     /* Last 32 bits of the first source address, host order. */
+	bool readdress;            /* The source address follows from the flow. */
 	uint32_t size_count;
 	uint32_t block_shift;
 	uint16_t port_id;
@@ -140,6 +141,7 @@ struct __rte_cache_aligned worker {
 	uint64_t
 		max_trial_gap_cycles; /* The same from the start of the trial to the end of the drain. */
 	uint64_t last_cycles;         /* Of the last round. */
+	bool ready;                   /* Its tables are there. */
 	bool trial_seen;              /* The start of the trial has come. */
 	bool in_trial; /* Between the start of the trial and the end of the drain, as last looked at. */
 };

@@ -19,12 +19,6 @@ struct rx_mode {
 	bool filler;    /* Check the filler. */
 };
 
-/** What a burst adds to the lane's counters. */
-struct rx_sum {
-	uint64_t received;
-	uint64_t first;
-};
-
 /** The probes of a burst between parsing and the account. */
 struct rx_burst {
 	uint32_t count;
@@ -41,8 +35,7 @@ struct rx_burst {
 	/* Echoes, in the order of arrival. */
 	uint32_t echo_index[ENGINE_RX_BURST];
 	struct rte_mbuf *echo_mbuf[ENGINE_RX_BURST];
-	struct ep_wire_block echo_block[ENGINE_RX_BURST];
-	struct rte_mbuf *free[ENGINE_RX_BURST];
+	struct rte_mbuf *free[ENGINE_RX_BURST]; /* What is not answered. */
 };
 
 /* A VLAN tag, IPv4 options, the other family, or no probe at all. */
@@ -107,7 +100,8 @@ rx_parse(struct lane *l, struct rx_burst *b, struct rte_mbuf *m, const struct rx
 		return;
 	}
 	l->count.foreign++;
-	b->free[b->free_count++] = m;
+	if (mode.echo)
+		b->free[b->free_count++] = m;
 }
 
 /* What the flow number says, and the tags that follow. */
@@ -177,10 +171,9 @@ rx_learn(struct lane *l, const struct rx_burst *b, uint32_t i, const struct rx_m
 }
 
 static __rte_always_inline void
-rx_echo(struct lane *l, struct rx_burst *b, uint32_t i, const struct rx_mode mode)
+rx_echo(struct lane *l, struct rx_burst *b, uint32_t i)
 {
 	const uint32_t k = b->echo_count;
-	struct ep_wire_rx rx;
 
 	if (unlikely(l->silent)) {
 		l->acct.port[b->port_index[i]].echo_refused++;
@@ -188,9 +181,6 @@ rx_echo(struct lane *l, struct rx_burst *b, uint32_t i, const struct rx_mode mod
 		b->free[b->free_count++] = b->mbuf[i];
 		return;
 	}
-	rx_frame(b, i, &rx, mode);
-	ep_wire_echo(rte_pktmbuf_mtod(b->mbuf[i], uint8_t *), &rx, (uint16_t)b->batch.dport[i],
-		&b->echo_block[k]);
 	b->echo_mbuf[k] = b->mbuf[i];
 	b->echo_index[k] = i;
 	b->echo_count++;
@@ -217,26 +207,34 @@ rx_set_aside(struct lane *l, const struct rx_burst *b, uint32_t i, const struct 
 	return false;
 }
 
+/* Any probe that is not the next one of its flow. Returns whether it is a first copy. */
+static __rte_noinline bool
+rx_account_other(struct lane *l, const struct rx_burst *b, uint32_t i, bool *newest)
+{
+	const enum ep_acct_verdict v = ep_acct_push(&l->acct, b->batch.flow[i], b->port_index[i],
+		b->batch.seq[i], b->mbuf[i]->pkt_len + EP_WIRE_FCS_BYTES);
+
+	*newest = v == EP_ACCT_NEW;
+	return v == EP_ACCT_NEW || v == EP_ACCT_REORDERED;
+}
+
 /* Account one verified probe. Returns whether it is a first copy. */
 static __rte_always_inline bool
-rx_account(struct lane *l, struct rx_burst *b, uint32_t i, uint32_t now_ns, struct rx_sum *sum,
-	const struct rx_mode mode)
+rx_account(
+	struct lane *l, struct rx_burst *b, uint32_t i, uint32_t now_ns, const struct rx_mode mode)
 {
-	const uint32_t flow_number = b->batch.flow[i];
-	const uint32_t port_index = b->port_index[i];
+	struct ep_acct_flow *flow = &l->acct.flow[b->batch.flow[i]];
 	const uint32_t transit_ns = now_ns - b->batch.time_ns[i];
-	struct ep_acct_flow *flow = &l->acct.flow[flow_number];
 	const bool empty = flow->next == 0;
-	enum ep_acct_verdict v;
+	bool newest = true;
 
-	v = ep_acct_push(&l->acct, flow_number, port_index, b->batch.seq[i],
-		b->mbuf[i]->pkt_len + EP_WIRE_FCS_BYTES);
-	sum->received++;
-	if (unlikely(v != EP_ACCT_NEW && v != EP_ACCT_REORDERED))
+	if (likely(ep_acct_is_next(flow, b->batch.seq[i])))
+		ep_acct_push_next(flow, &l->acct.port[b->port_index[i]],
+			b->mbuf[i]->pkt_len + EP_WIRE_FCS_BYTES);
+	else if (!rx_account_other(l, b, i, &newest))
 		return false;
-	sum->first++;
-	rx_latency(l, port_index, transit_ns, mode);
-	if (likely(v == EP_ACCT_NEW)) {
+	rx_latency(l, b->port_index[i], transit_ns, mode);
+	if (likely(newest)) {
 		ep_acct_jitter(flow, transit_ns, empty);
 		if (mode.learn)
 			rx_learn(l, b, i, mode);
@@ -247,20 +245,26 @@ rx_account(struct lane *l, struct rx_burst *b, uint32_t i, uint32_t now_ns, stru
 static __rte_always_inline void
 rx_judge(struct lane *l, struct rx_burst *b, uint32_t now_ns, const struct rx_mode mode)
 {
-	struct rx_sum sum = {0};
+	const uint32_t count = b->count;
+	uint32_t aside = 0, again = 0;
 
-	for (uint32_t i = 0; i < b->count; i++) {
-		if (unlikely(b->tag[i] != b->batch.tag[i] || (mode.filler && !b->filler_ok[i])))
+	for (uint32_t i = 0; i < count; i++) {
+		if (unlikely(b->tag[i] != b->batch.tag[i] || (mode.filler && !b->filler_ok[i]))) {
 			rx_unverified(l, b, i);
-		else if (!rx_set_aside(l, b, i, mode) && rx_account(l, b, i, now_ns, &sum, mode) &&
-			mode.echo) {
-			rx_echo(l, b, i, mode);
+			aside++;
+		} else if (rx_set_aside(l, b, i, mode)) {
+			aside++;
+		} else if (unlikely(!rx_account(l, b, i, now_ns, mode))) {
+			again++;
+		} else if (mode.echo) {
+			rx_echo(l, b, i);
 			continue;
 		}
-		b->free[b->free_count++] = b->mbuf[i];
+		if (mode.echo)
+			b->free[b->free_count++] = b->mbuf[i];
 	}
-	l->count.received += sum.received;
-	l->count.first += sum.first;
+	l->count.received += count - aside;
+	l->count.first += count - aside - again;
 }
 
 /* Answer: never more than one packet of the same size for one first copy (design section 5). */
@@ -271,12 +275,14 @@ rx_send_echoes(struct lane *l, struct rx_burst *b, const struct rx_mode mode)
 
 	if (b->echo_count == 0)
 		return;
-	ep_wire_tag_burst(l->tagger, b->echo_block, b->tag, b->echo_count);
+	ep_wire_batch_blocks(&b->batch, EP_WIRE_PT_ECHO);
+	ep_wire_tag_burst(l->tagger, b->batch.block, b->tag, b->count);
 	for (uint32_t k = 0; k < b->echo_count; k++) {
+		const uint32_t i = b->echo_index[k];
 		struct ep_wire_rx rx;
 
-		rx_frame(b, b->echo_index[k], &rx, mode);
-		ep_wire_echo_finish(&rx, b->tag[k]);
+		rx_frame(b, i, &rx, mode);
+		ep_wire_echo(rte_pktmbuf_mtod(b->mbuf[i], uint8_t *), &rx, b->tag[i]);
 	}
 	sent = lane_transmit(l, b->echo_mbuf, (uint16_t)b->echo_count);
 	l->count.echo_accepted += sent;
@@ -289,18 +295,23 @@ rx_send_echoes(struct lane *l, struct rx_burst *b, const struct rx_mode mode)
 
 /* Whole mbufs of one pool, as nearly every device gives them, go back in one piece; the test looks at their first lines only. */
 static __rte_always_inline void
-rx_free(struct rte_mbuf **mbuf, uint32_t count)
+rx_free(const struct lane *l, struct rte_mbuf **mbuf, uint32_t count)
 {
 	struct rte_mempool *pool;
-	bool simple = true;
+	uint64_t differ = 0;
 
 	if (count == 0)
 		return;
 	pool = mbuf[0]->pool;
-	for (uint32_t i = 0; i < count; i++)
-		simple &= mbuf[i]->pool == pool && mbuf[i]->nb_segs == 1 &&
-			rte_mbuf_refcnt_read(mbuf[i]) == 1 && RTE_MBUF_DIRECT(mbuf[i]);
-	if (likely(simple))
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t rearm;
+
+		memcpy(&rearm, &mbuf[i]->rearm_data, sizeof(rearm));
+		differ |= (rearm ^ l->mbuf_rearm) & l->mbuf_rearm_whole;
+		differ |= (uintptr_t)mbuf[i]->pool ^ (uintptr_t)pool;
+		differ |= mbuf[i]->ol_flags & (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL);
+	}
+	if (likely(differ == 0))
 		rte_mempool_put_bulk(pool, (void **)mbuf, count);
 	else
 		rte_pktmbuf_free_bulk(mbuf, count);
@@ -333,7 +344,10 @@ rx_body(struct lane *l, const struct rx_mode mode)
 		if (mode.echo)
 			rx_send_echoes(l, &b, mode);
 	}
-	rx_free(b.free, b.free_count);
+	if (mode.echo)
+		rx_free(l, b.free, b.free_count);
+	else
+		rx_free(l, in, n);
 	return n;
 }
 

@@ -1,4 +1,5 @@
 #include "engine_priv.h"
+#include "table.h"
 
 #include <rte_cycles.h>
 #include <rte_lcore.h>
@@ -239,6 +240,21 @@ worker_turns(const struct worker *w)
 	return turns;
 }
 
+static void
+worker_touch(const struct worker *w)
+{
+	const size_t hist_bytes = w->engine->block_count * sizeof(struct ep_hist);
+
+	for (uint32_t i = 0; i < w->lane_count; i++) {
+		const struct lane *l = w->lane[i];
+
+		table_touch(l->acct.flow, l->acct.flow_count * sizeof(*l->acct.flow));
+		table_touch(l->acct.port, l->acct.port_count * sizeof(*l->acct.port));
+		table_touch(l->hist_oneway, hist_bytes);
+		table_touch(l->hist_rtt, hist_bytes);
+	}
+}
+
 int
 worker_main(void *arg)
 {
@@ -251,6 +267,8 @@ worker_main(void *arg)
 	/* On a CPU shared with others a measurement is worth more than a compilation. Root only; others go on as they are. */
 	if (floating)
 		setpriority(PRIO_PROCESS, 0, FLOATING_NICE);
+	worker_touch(w);
+	__atomic_store_n(&w->ready, true, __ATOMIC_RELEASE);
 	w->last_cycles = rte_rdtsc();
 	while (worker_housekeeping(w)) {
 		for (unsigned int i = 0; i < ENGINE_HOUSEKEEPING; i++) {

@@ -332,22 +332,18 @@ static inline void ep_wire_plain_rx(uint8_t *frame, const bool ipv6, struct ep_w
 static inline void ep_wire_rx_src(const struct ep_wire_rx *rx, struct ep_wire_ip *ip);
 
 /**
- * Turn a parsed up probe, in place, into its echo: MACs, addresses and ports swapped, TTL 64, PT 97, M kept, tag zeroed; the
- * length, a VLAN tag and IPv4 options stay. The UDP checksum is recomputed over the whole datagram when it was 0, else by
- * increment (RFC 1624) so that a corrupted payload stays visible; the IPv4 header checksum by increment. Hot path.
+ * Turn a parsed up probe, in place, into its echo: MACs, addresses and ports swapped, TTL 64, PT 97, M kept; the length, a VLAN
+ * tag and IPv4 options stay. The UDP checksum is recomputed over the whole datagram when it was 0, else by increment (RFC 1624)
+ * so that a corrupted payload stays visible; the IPv4 header checksum by increment. Hot path.
  *
  * @param frame
  *   The frame that was parsed.
  * @param rx
  *   What ep_wire_parse() made of it; describes the echo afterwards.
- * @param block
- *   Filled with the echo's tag message (orig_dport from @p orig_dport).
+ * @param tag
+ *   Of the echo: the probe's fields with PT 97.
  */
-static inline void ep_wire_echo(
-	uint8_t *frame, struct ep_wire_rx *rx, uint16_t orig_dport, struct ep_wire_block *block);
-
-/** Write the tag of an ep_wire_echo() and put it into the checksum by increment. Hot path. */
-static inline void ep_wire_echo_finish(struct ep_wire_rx *rx, uint32_t tag);
+static inline void ep_wire_echo(uint8_t *frame, struct ep_wire_rx *rx, uint32_t tag);
 
 /** The UDP checksum that a parsed frame should carry; never 0. Reads every byte, so not for each frame. */
 uint16_t ep_wire_udp_checksum(const struct ep_wire_rx *rx);

@@ -106,14 +106,6 @@ ep_wire_batch_filler_sum(const struct ep_wire_batch *b, uint32_t i, const struct
 }
 
 static inline void
-ep_wire_put64(uint8_t *p, uint64_t v)
-{
-	const uint64_t v_be = htobe64(v);
-
-	memcpy(p, &v_be, sizeof(v_be));
-}
-
-static inline void
 ep_wire_batch_write(const struct ep_wire_batch *b, uint32_t i, const struct ep_wire_tmpl *tmpl,
 	uint8_t *frame, uint8_t pt, const bool ipv6)
 {

@@ -66,6 +66,14 @@ ep_wire_put32(uint8_t *p, uint32_t v)
 	memcpy(p, &v_be, sizeof(v_be));
 }
 
+static inline void
+ep_wire_put64(uint8_t *p, uint64_t v)
+{
+	const uint64_t v_be = htobe64(v);
+
+	memcpy(p, &v_be, sizeof(v_be));
+}
+
 /*
  * Checksums are kept as plain 64-bit sums of 16- or 32-bit big-endian numbers and folded at the end: 2^16 = 1 modulo
  * 65535, so a 32-bit number counts as its two halves.
@@ -333,71 +341,74 @@ ep_wire_rx_src(const struct ep_wire_rx *rx, struct ep_wire_ip *ip)
 		memcpy(ip->bytes_be, rx->l3 + 8, 16);
 }
 
-/* Swap neighbours of one constant length (source and destination lie side by side in every header). */
-static inline void
-ep_wire_swap(uint8_t *first, const size_t bytes)
-{
-	uint8_t keep[16];
+/*
+ * An echo is loaded whole before any of it is stored, in words as wide as they are: a load of bytes that a narrower store has
+ * just written would wait for it.
+ */
 
-	memcpy(keep, first, bytes);
-	memcpy(first, first + bytes, bytes);
-	memcpy(first + bytes, keep, bytes);
+/* MAC addresses: 12 bytes turned by 6. */
+static inline void
+ep_wire_echo_macs(uint8_t *frame)
+{
+	uint64_t head, tail; /* Bytes 0 to 7 and 4 to 11. */
+
+	head = ep_wire_get64(frame);
+	tail = ep_wire_get64(frame + 4);
+	ep_wire_put64(frame, tail << 16 | head >> 48);
+	ep_wire_put32(frame + 8, (uint32_t)(head >> 16));
 }
 
 /* Addresses swapped, which no checksum notices, and the TTL of a fresh packet. */
 static inline void
-ep_wire_echo_l3(struct ep_wire_rx *rx)
+ep_wire_echo_ipv4(uint8_t *l3)
 {
-	uint8_t *const l3 = rx->l3;
+	const uint32_t word = ep_wire_get32(l3 + 8); /* TTL, protocol, checksum */
+	const uint64_t addrs = ep_wire_get64(l3 + 12);
+	const uint32_t before = word >> 16;
+	const uint32_t after = (uint32_t)EP_WIRE_TTL << 8 | (before & UINT8_MAX);
+	/* RFC 1624 equation 3. */
+	const uint64_t sum = (uint64_t)(uint16_t)~word + (uint16_t)~before + after;
 
-	if (rx->family == EP_WIRE_IPV4) {
-		const uint16_t before = ep_wire_get16(l3 + 8); /* TTL, protocol */
-
-		l3[8] = EP_WIRE_TTL;
-		ep_wire_ipv4_check_update(l3, before, ep_wire_get16(l3 + 8));
-		ep_wire_swap(l3 + 12, 4);
-	} else {
-		l3[7] = EP_WIRE_TTL;
-		ep_wire_swap(l3 + 8, 16);
-	}
+	ep_wire_put32(l3 + 8, after << 16 | (uint16_t)~ep_wire_fold(sum));
+	ep_wire_put64(l3 + 12, addrs << 32 | addrs >> 32);
 }
 
 static inline void
-ep_wire_echo(
-	uint8_t *frame, struct ep_wire_rx *rx, uint16_t orig_dport, struct ep_wire_block *block)
+ep_wire_echo_ipv6(uint8_t *l3)
 {
-	uint8_t *const payload = rx->payload;
-	const uint16_t check = ep_wire_get16(rx->udp + 6);
-	const uint16_t sport = rx->sport;
-	const uint16_t before = ep_wire_get16(payload);
-	uint64_t sum;
+	uint8_t src[16], dst[16];
 
-	ep_wire_swap(frame, 6);
-	ep_wire_echo_l3(rx);
-	ep_wire_swap(rx->udp, 2);
-	rx->sport = rx->dport;
-	rx->dport = sport;
-
-	rx->probe.pt = EP_WIRE_PT_ECHO;
-	rx->probe.orig_dport = orig_dport;
-	payload[EP_WIRE_OFF_PT] =
-		(uint8_t)((payload[EP_WIRE_OFF_PT] & EP_WIRE_RTP_MARKER) | EP_WIRE_PT_ECHO);
-	ep_wire_put32(payload + EP_WIRE_OFF_TAG, 0);
-	ep_wire_block_set(block, &rx->probe);
-
-	/* RFC 1624 equation 3: the old first word and the old tag go, the new first word comes. */
-	sum = (uint64_t)(uint16_t)~check + (uint16_t)~before + ep_wire_get16(payload) +
-		(uint32_t)~rx->tag;
-	rx->tag = 0;
-	ep_wire_put16(rx->udp + 6, check != 0 ? ep_wire_udp_field(sum) : ep_wire_udp_checksum(rx));
+	memcpy(src, l3 + 8, sizeof(src));
+	memcpy(dst, l3 + 24, sizeof(dst));
+	l3[7] = EP_WIRE_TTL;
+	memcpy(l3 + 8, dst, sizeof(dst));
+	memcpy(l3 + 24, src, sizeof(src));
 }
 
 static inline void
-ep_wire_echo_finish(struct ep_wire_rx *rx, uint32_t tag)
+ep_wire_echo(uint8_t *frame, struct ep_wire_rx *rx, uint32_t tag)
 {
-	const uint16_t check = ep_wire_get16(rx->udp + 6);
+	const uint64_t udp = ep_wire_get64(rx->udp);
+	const uint16_t check = (uint16_t)udp;
+	const uint16_t before = ep_wire_get16(rx->payload);
+	const uint16_t after = (before & ~0x7fU) | EP_WIRE_PT_ECHO;
+	/* RFC 1624 equation 3: the old first word and the old tag go, the new ones come. */
+	const uint64_t sum =
+		(uint64_t)(uint16_t)~check + (uint16_t)~before + after + (uint32_t)~rx->tag + tag;
+	const uint64_t ports = (uint64_t)rx->dport << 48 | (uint64_t)rx->sport << 32;
 
-	rx->tag = tag;
+	ep_wire_echo_macs(frame);
+	if (rx->family == EP_WIRE_IPV4)
+		ep_wire_echo_ipv4(rx->l3);
+	else
+		ep_wire_echo_ipv6(rx->l3);
+	ep_wire_put64(rx->udp, ports | (udp & 0xffff0000) | ep_wire_udp_field(sum));
+	ep_wire_put16(rx->payload, after);
 	ep_wire_put32(rx->payload + EP_WIRE_OFF_TAG, tag);
-	ep_wire_put16(rx->udp + 6, ep_wire_udp_field((uint64_t)(uint16_t)~check + tag));
+	rx->sport = (uint16_t)(ports >> 48);
+	rx->dport = (uint16_t)(ports >> 32);
+	rx->probe.pt = EP_WIRE_PT_ECHO;
+	rx->tag = tag;
+	if (__builtin_expect(check == 0, 0))
+		ep_wire_put16(rx->udp + 6, ep_wire_udp_checksum(rx));
 }

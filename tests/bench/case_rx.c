@@ -51,7 +51,7 @@ int
 bench_rx(const struct bench *b, struct bench_samples *samples, struct ep_err *err)
 {
 	const struct rig_cfg cfg = {.kind = RIG_SINKS};
-	const struct feed_cfg feed = {.pass_pkts = 10001, .warm_passes = 16};
+	const struct feed_cfg feed = {.pass_pkts = 1024, .warm_passes = 16};
 
 	return rx_run(b, &cfg, &feed, false, samples, err);
 }
@@ -60,7 +60,7 @@ int
 bench_echo(const struct bench *b, struct bench_samples *samples, struct ep_err *err)
 {
 	const struct rig_cfg cfg = {.kind = RIG_SINKS};
-	const struct feed_cfg feed = {.pass_pkts = 10001, .warm_passes = 16};
+	const struct feed_cfg feed = {.pass_pkts = 1024, .warm_passes = 16};
 
 	return rx_run(b, &cfg, &feed, true, samples, err);
 }

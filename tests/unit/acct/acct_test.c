@@ -528,6 +528,41 @@ acct_jitter_mean_leaves_out_flows_with_one_probe(void **state)
 	assert_int_equal(jitter_mean_ns(f, 4), 50);
 }
 
+/* The short way for the probe that follows the newest does what the long way does, from any state. */
+static void
+acct_next_probe_is_pushed_alike_both_ways(void **state)
+{
+	uint64_t x = 88172645463325252;
+
+	(void)state;
+	for (unsigned int i = 0; i < 100000; i++) {
+		struct ep_acct_flow flow[2] = {0};
+		struct ep_acct_port port[2] = {0};
+		uint64_t word[3];
+
+		for (unsigned int k = 0; k < 3; k++) {
+			x ^= x << 13;
+			x ^= x >> 7;
+			x ^= x << 17;
+			word[k] = x;
+		}
+		flow[0].next = i == 0 ? 0 : word[0] >> (word[1] & 31);
+		flow[0].seen[0] = word[1];
+		flow[0].seen[1] = word[2];
+		flow[1] = flow[0];
+		struct ep_acct a = {
+			.flow = &flow[1], .port = &port[1], .flow_count = 1, .port_count = 1};
+		const uint32_t seq32 = (uint32_t)flow[0].next;
+
+		assert_true(ep_acct_is_next(&flow[0], seq32));
+		assert_false(ep_acct_is_next(&flow[0], seq32 + 1));
+		ep_acct_push_next(&flow[0], &port[0], 64 + i);
+		assert_int_equal(ep_acct_push(&a, 0, 0, seq32, 64 + i), EP_ACCT_NEW);
+		assert_memory_equal(&flow[0], &flow[1], sizeof(flow[0]));
+		assert_memory_equal(&port[0], &port[1], sizeof(port[0]));
+	}
+}
+
 int
 main(void)
 {
@@ -536,6 +571,7 @@ main(void)
 		cmocka_unit_test(acct_window_moves_by_any_distance),
 		cmocka_unit_test(acct_agrees_with_a_model_that_remembers_everything),
 		cmocka_unit_test(acct_agrees_with_the_model_where_32_bits_wrap),
+		cmocka_unit_test(acct_next_probe_is_pushed_alike_both_ways),
 		cmocka_unit_test(acct_first_probe_is_taken_as_it_is),
 		cmocka_unit_test(acct_unwraps_to_the_sequence_nearest_to_next),
 		cmocka_unit_test(acct_counts_each_push_once_on_its_own_port),

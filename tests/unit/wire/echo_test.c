@@ -173,23 +173,16 @@ echo_swaps_all_and_verifies_whatever_came_between(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < 4000; i++) {
 		struct model_frame f = arriving_frame();
-		const uint16_t orig_dport = (uint16_t)model_rng_next(&rng);
 		const uint32_t tag = (uint32_t)model_rng_next(&rng);
 		struct ep_wire_rx rx, again;
-		struct ep_wire_block block, want;
 
 		memcpy(before, f.bytes, f.len);
 		assert_true(ep_wire_parse(f.bytes, f.len, &rx));
-		ep_wire_echo(f.bytes, &rx, orig_dport, &block);
-		ep_wire_echo_finish(&rx, tag);
+		ep_wire_echo(f.bytes, &rx, tag);
 
 		check_echo_bytes(f.bytes, before, f.len, tag);
 		assert_true(model_udp_ok(f.bytes));
 		assert_true(model_ip_ok(f.bytes));
-		f.probe.orig_dport = orig_dport;
-		f.probe.pt = EP_WIRE_PT_ECHO;
-		ep_wire_block_set(&want, &f.probe);
-		assert_memory_equal(&block, &want, sizeof(want));
 
 		/* What the caller holds describes the echo. */
 		assert_true(ep_wire_parse(f.bytes, f.len, &again));
@@ -197,6 +190,8 @@ echo_swaps_all_and_verifies_whatever_came_between(void **state)
 		assert_int_equal(rx.sport, again.sport);
 		assert_int_equal(rx.dport, again.dport);
 		assert_int_equal(rx.probe.pt, again.probe.pt);
+		assert_int_equal(again.probe.pt, EP_WIRE_PT_ECHO);
+		assert_int_equal(again.probe.first, f.probe.first);
 		assert_true(ep_wire_filler_ok(&again));
 		free(f.bytes);
 	}
@@ -214,12 +209,10 @@ echo_of_a_corrupted_payload_keeps_a_wrong_checksum(void **state)
 		const uint32_t first_bit = (model_udp_offset(f.bytes) + 10) * 8;
 		const uint32_t bit = model_rng_range(&rng, first_bit, f.len * 8 - 1);
 		struct ep_wire_rx rx;
-		struct ep_wire_block block;
 
 		f.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		assert_true(ep_wire_parse(f.bytes, f.len, &rx));
-		ep_wire_echo(f.bytes, &rx, 1, &block);
-		ep_wire_echo_finish(&rx, (uint32_t)model_rng_next(&rng));
+		ep_wire_echo(f.bytes, &rx, (uint32_t)model_rng_next(&rng));
 		assert_false(model_udp_ok(f.bytes));
 		free(f.bytes);
 	}
@@ -230,20 +223,18 @@ echo_of_a_corrupted_ipv4_header_keeps_a_wrong_checksum(void **state)
 {
 	struct model_frame f = model_random_frame(&rng, EP_WIRE_IPV4, 64);
 	struct ep_wire_rx rx;
-	struct ep_wire_block block;
 
 	(void)state;
 	f.bytes[14 + 5] ^= 4; /* ID */
 	assert_true(ep_wire_parse(f.bytes, f.len, &rx));
-	ep_wire_echo(f.bytes, &rx, 1, &block);
-	ep_wire_echo_finish(&rx, 7);
+	ep_wire_echo(f.bytes, &rx, 7);
 	assert_true(model_udp_ok(f.bytes));
 	assert_false(model_ip_ok(f.bytes));
 	free(f.bytes);
 }
 
 /*
- * The low half of the timestamp takes every value, so the received checksum, the one without a tag and the echo's each
+ * The low half of the timestamp takes every value, so the received checksum and the echo's each
  * take every value modulo 65535 and meet the sum that has to go out as 0xffff.
  */
 static void
@@ -252,13 +243,12 @@ no_checksum_of_an_echo_is_ever_zero(void **state)
 	struct model_frame f = model_random_frame(&rng, EP_WIRE_IPV4, 67);
 	const uint32_t udp = model_udp_offset(f.bytes);
 	const uint32_t tag = (uint32_t)model_rng_next(&rng);
-	unsigned int received_ones = 0, untagged_ones = 0, echo_ones = 0;
+	unsigned int received_ones = 0, echo_ones = 0;
 	uint8_t frame[EP_WIRE_MIN_FRAME_IPV6];
 
 	(void)state;
 	for (uint32_t i = 0; i <= UINT16_MAX; i++) {
 		struct ep_wire_rx rx;
-		struct ep_wire_block block;
 
 		memcpy(frame, f.bytes, f.len);
 		nat_word(frame + udp + 6, frame + udp + 14, (uint16_t)i);
@@ -267,17 +257,11 @@ no_checksum_of_an_echo_is_ever_zero(void **state)
 		received_ones += model_get(frame + udp + 6, 2) == 0xffff;
 		assert_true(ep_wire_parse(frame, f.len, &rx));
 
-		ep_wire_echo(frame, &rx, 1, &block);
-		assert_true(model_udp_ok(frame));
-		assert_int_equal(rx.tag, 0);
-		untagged_ones += model_get(frame + udp + 6, 2) == 0xffff;
-
-		ep_wire_echo_finish(&rx, tag);
+		ep_wire_echo(frame, &rx, tag);
 		assert_true(model_udp_ok(frame));
 		echo_ones += model_get(frame + udp + 6, 2) == 0xffff;
 	}
 	assert_in_range(received_ones, 1, 2);
-	assert_in_range(untagged_ones, 1, 2);
 	assert_in_range(echo_ones, 1, 2);
 	free(f.bytes);
 }

@@ -160,8 +160,8 @@ build(const struct golden *g, uint8_t frame[FRAME_MAX])
 	}
 	if (g->echo) {
 		assert_true(ep_wire_parse(frame, tmpl.len, &rx));
-		ep_wire_echo(frame, &rx, server_port, &block);
-		ep_wire_echo_finish(&rx, tag_of(&block));
+		block = model_echo_block(&rx, server_port);
+		ep_wire_echo(frame, &rx, tag_of(&block));
 	}
 	return tmpl.len;
 }

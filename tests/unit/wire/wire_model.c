@@ -277,3 +277,15 @@ model_ip_fix(uint8_t *frame)
 	model_set16(l3 + 10, 0);
 	model_set16(l3 + 10, 0xffff - model_sum(l3, (l3[0] & 15U) * 4));
 }
+
+struct ep_wire_block
+model_echo_block(const struct ep_wire_rx *rx, uint16_t orig_dport)
+{
+	struct ep_wire_probe probe = rx->probe;
+	struct ep_wire_block block;
+
+	probe.pt = EP_WIRE_PT_ECHO;
+	probe.orig_dport = orig_dport;
+	ep_wire_block_set(&block, &probe);
+	return block;
+}

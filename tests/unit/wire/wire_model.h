@@ -82,3 +82,6 @@ bool model_ip_ok(const uint8_t *frame);
 
 /* Set the IPv4 header checksum, for tests that edit the header. */
 void model_ip_fix(uint8_t *frame);
+
+/* The tag's message of the echo of a parsed probe. */
+struct ep_wire_block model_echo_block(const struct ep_wire_rx *rx, uint16_t orig_dport);
