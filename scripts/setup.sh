@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-build_packages=(meson ninja-build gcc libc6-dev clang pkg-config libdpdk-dev libbpf-dev libjansson-dev libmnl-dev libssl-dev
+build_packages=(meson ninja-build gcc libc6-dev clang pkg-config libdpdk-dev libbpf-dev libjansson-dev libmnl-dev libssl-dev libyaml-dev
 	libcmocka-dev python3)
 lab_packages=(nftables iproute2 ethtool)
 test_packages=("${lab_packages[@]}" tcpdump tshark iputils-ping openssl python3-jsonschema shellcheck cppcheck clang-format)
