@@ -97,7 +97,7 @@ enum ep_http_state ep_http_head_push(
  */
 bool ep_http_field(const struct ep_http_head *h, const char *name, struct ep_http_view *value);
 
-/** Write a view for people: printable ASCII stays, other bytes become "?"; cut to @p len with NUL. @return @p buf. */
+/** ep_text_format() of a view. @return @p buf. */
 const char *ep_http_text_format(char *buf, size_t len, struct ep_http_view text);
 
 /**

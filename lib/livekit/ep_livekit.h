@@ -52,11 +52,11 @@ struct ep_livekit {
 	uint16_t port;     /**< TCP, HTTP; never 0. */
 	uint16_t tcp_port; /**< TCP, ICE-TCP; 0: off. */
 	enum ep_livekit_media media_kind;
-	struct ep_livekit_range
-		media; /**< UDP ports in use: the range where both are set, as LiveKit decides. */
+	/** UDP ports in use; the range where both are set, as LiveKit decides. */
+	struct ep_livekit_range media;
 	bool media_given; /**< The file says so; false: a default of LiveKit. */
 	bool turn_enabled;
-	bool turn_external_tls; /**< TLS ends before LiveKit: turn_tls_port takes plain TCP on the host. */
+	bool turn_external_tls; /**< TLS ends before LiveKit, at a proxy. */
 	uint16_t turn_tls_port; /**< TCP; 0: none. What the file says also when TURN is off. */
 	uint16_t turn_udp_port; /**< UDP; 0: none. The same. */
 	struct ep_livekit_range turn_relay; /**< UDP. */
@@ -81,7 +81,7 @@ struct ep_livekit {
  * @return
  *   0, or -EFBIG (longer than EP_LIVEKIT_FILE_MAX), -EBADMSG (no YAML), -E2BIG (nested too deeply), -EINVAL (nothing in it, no
  *   mapping where there must be one, a key given twice, a value that is no number, no true or false, no text or no range of ports;
- *   the domain too long), -ERANGE (a port above 65535), -ENOTSUP (an alias or a merge key where a value is needed) or -ENOMEM.
+ *   the domain too long), -ERANGE (a port above 65535, or 0 where it must be one), -ENOTSUP (an alias or a merge key where a value is needed) or -ENOMEM.
  */
 int ep_livekit_parse(const char *text, size_t len, const char *what, struct ep_livekit *livekit,
 	struct ep_err *err);

@@ -50,14 +50,7 @@ struct ep_stun_bytes {
 /** View of a C string without its NUL; the string must outlive the view. */
 struct ep_stun_bytes ep_stun_text(const char *text);
 
-/**
- * Write a text of the far side for people: printable ASCII stays, every other byte becomes "?".
- *
- * @param len
- *   Size of @p buf [B], at least 1; what does not fit is cut.
- * @return
- *   @p buf.
- */
+/** ep_text_format() of a text of the far side. @return @p buf. */
 const char *ep_stun_text_format(char *buf, size_t len, struct ep_stun_bytes text);
 
 /** A transport address. */
@@ -128,14 +121,12 @@ struct ep_stun_msg {
 	uint32_t lifetime_s;
 	uint64_t tie_breaker;
 	uint32_t unknown_count;
-	uint16_t unknown
-		[EP_STUN_UNKNOWN_MAX]; /**< UNKNOWN-ATTRIBUTES: what the far side did not understand. */
+	uint16_t unknown[EP_STUN_UNKNOWN_MAX]; /**< UNKNOWN-ATTRIBUTES of an error 420. */
 
 	/* Decode only. */
-	uint32_t
-		not_understood_count; /**< May be above EP_STUN_UNKNOWN_MAX; then only the first are listed. */
-	uint16_t not_understood
-		[EP_STUN_UNKNOWN_MAX]; /**< Attributes that had to be understood and were not (below 0x8000). */
+	/** Attributes that had to be understood (types below 0x8000) and were not: the first of them. */
+	uint32_t not_understood_count;
+	uint16_t not_understood[EP_STUN_UNKNOWN_MAX];
 	size_t integrity_offset; /**< Of MESSAGE-INTEGRITY in the message [B]. */
 };
 
