@@ -301,6 +301,7 @@ bad_files_are_refused_with_the_line_and_what_is_allowed(void **state)
 		{"port: 07880\n", -EINVAL, "port is '07880'"},
 		{"port: -1\n", -EINVAL, "port is '-1'"},
 		{"port: 65536\n", -ERANGE, "port is '65536'"},
+		{"port: 4294967376\n", -ERANGE, "port is '4294967376'"}, /* 2^32 + 80 */
 		{"port: 99999999999999999999\n", -ERANGE, "port is '99999999999999999999'"},
 		{"port: 0\n", -ERANGE, "port is '0'; allowed is a number from 1"},
 		{"port: {a: b}\n", -EINVAL, "port is 'a list or a mapping'"},

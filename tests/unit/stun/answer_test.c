@@ -3,6 +3,7 @@
 #include "stun_model.h"
 
 #include <errno.h>
+#include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -193,6 +194,32 @@ texts_that_cannot_be_sent_are_refused(void **state)
 	assert_int_equal(ep_stun_answer(&server, model_bytes(&m), &from, &out), -EMSGSIZE);
 }
 
+/* As with a FIPS provider only, that has no MD5: here nothing at all. */
+static void
+a_failing_openssl_is_told(void **state)
+{
+	const struct ep_stun_bytes key = ep_stun_text("secret");
+	uint8_t long_key[EP_STUN_LONG_KEY_BYTES];
+	struct ep_stun_buf out = {.len = 7};
+	struct ep_stun_msg msg;
+	struct model m;
+
+	(void)state;
+	server.password = key;
+	model_begin(&m, 0x0001);
+	model_put(&m, 0x0006, "a:b", 3, 0);
+	model_put_integrity(&m, "secret");
+	assert_int_equal(ep_stun_decode(model_bytes(&m), &msg, NULL), 0);
+	assert_int_equal(EVP_set_default_properties(NULL, "provider=none-such"), 1);
+	assert_int_equal(ep_stun_encode(&msg, &key, &out), -EIO);
+	assert_int_equal(ep_stun_integrity_check(&msg, model_bytes(&m), key), -EIO);
+	assert_int_equal(ep_stun_answer(&server, model_bytes(&m), &from, &out), -EIO);
+	assert_int_equal(ep_stun_long_key(key, key, key, long_key), -EIO);
+	assert_int_equal(out.len, 7);
+	assert_int_equal(EVP_set_default_properties(NULL, ""), 1);
+	assert_int_equal(ep_stun_encode(&msg, &key, &out), 0);
+}
+
 int
 main(void)
 {
@@ -205,6 +232,7 @@ main(void)
 		cmocka_unit_test_setup(password_is_asked_for_where_one_is_set, set_up),
 		cmocka_unit_test_setup(what_is_no_request_of_ours_is_not_answered, set_up),
 		cmocka_unit_test_setup(texts_that_cannot_be_sent_are_refused, set_up),
+		cmocka_unit_test_setup(a_failing_openssl_is_told, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
