@@ -18,7 +18,7 @@ wait_for 5 grep -q ready "$tmp/lines.server"
 start "$tmp/lines.log" "$lab" exec initiator python3 "$top/tests/lab/tcp_lines.py" talk "$responder" 443
 lines_pid=$started_pid
 serve
-like "$(cat "$tmp/serve.log")" 'not on 443: in use' "serve says which TCP port it could not have"
+like "$(cat "$tmp/serve.log")" 'not on TCP 443: in use' "serve says which TCP port it could not have"
 # Exact, also where this machine is too busy for a valid measurement: what the tester itself did not do is in the ledger.
 "$lab" flush
 run --duration 10s --rate 100kpps
