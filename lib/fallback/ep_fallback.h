@@ -45,7 +45,7 @@
 #define EP_FALLBACK_UDP_PPS 1000
 /** Events handled for everybody together [1/s]; a TLS handshake counts as EP_FALLBACK_TLS_EVENTS. Keeps strangers off the CPU. */
 #define EP_FALLBACK_EVENTS_PER_S 20000
-#define EP_FALLBACK_TLS_EVENTS 20
+#define EP_FALLBACK_TLS_EVENTS 200
 /** Most listening TCP ports and UDP ports. */
 #define EP_FALLBACK_PORTS_MAX 17
 

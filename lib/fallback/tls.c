@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Clients without SNI, and names that do not fit a certificate, get this one. */
 #define DEFAULT_NAME "everyport"
@@ -20,9 +21,13 @@
 /* Clocks differ: valid since yesterday. */
 #define VALID_DAYS 90
 
+/* A certificate is made anew for another name than last time, and once a day: making one costs OpenSSL 3.0 more than the handshake. */
 struct tls_server {
 	SSL_CTX *ctx;
 	EVP_PKEY *key;
+	X509 *cert; /**< The last one; NULL: none yet. */
+	char name[COMMON_NAME_MAX + 1];
+	time_t made_s;
 };
 
 struct tls {
@@ -86,19 +91,33 @@ certificate_create(EVP_PKEY *key, const char *name)
 	return NULL;
 }
 
+/* @return the server's, NULL without memory. */
+static X509 *
+certificate_of(struct tls_server *server, const char *name)
+{
+	const time_t now_s = time(NULL);
+
+	if (server->cert != NULL && strcmp(server->name, name) == 0 &&
+		now_s - server->made_s < DAY_S && now_s >= server->made_s)
+		return server->cert;
+	X509_free(server->cert);
+	server->cert = certificate_create(server->key, name);
+	server->made_s = now_s;
+	snprintf(server->name, sizeof(server->name), "%s", name);
+	return server->cert;
+}
+
 /* OpenSSL asks for the certificate once the ClientHello is read. */
 static int
 choose_certificate(SSL *ssl, void *arg)
 {
-	const struct tls_server *server = arg;
+	struct tls_server *server = arg;
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-	X509 *cert = certificate_create(
-		server->key, name != NULL && name_is_plain(name) ? name : DEFAULT_NAME);
-	const bool ok = cert != NULL && SSL_use_certificate(ssl, cert) == 1 &&
-		SSL_use_PrivateKey(ssl, server->key) == 1;
+	X509 *cert =
+		certificate_of(server, name != NULL && name_is_plain(name) ? name : DEFAULT_NAME);
 
-	X509_free(cert);
-	return ok;
+	return cert != NULL && SSL_use_certificate(ssl, cert) == 1 &&
+		SSL_use_PrivateKey(ssl, server->key) == 1;
 }
 
 /* RFC 7301; "stun.turn" is RFC 7443. A client that offers something else goes on without. */
@@ -165,6 +184,7 @@ fallback_tls_server_destroy(struct tls_server *server)
 	if (server == NULL)
 		return;
 	SSL_CTX_free(server->ctx);
+	X509_free(server->cert);
 	EVP_PKEY_free(server->key);
 	free(server);
 }
