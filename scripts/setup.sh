@@ -6,7 +6,10 @@ cd "$(dirname "$0")/.."
 build_packages=(meson ninja-build gcc libc6-dev clang pkg-config libdpdk-dev libbpf-dev libjansson-dev libmnl-dev libssl-dev libyaml-dev
 	libcmocka-dev python3)
 lab_packages=(nftables iproute2 ethtool)
-test_packages=("${lab_packages[@]}" tcpdump tshark iputils-ping openssl python3-jsonschema shellcheck cppcheck clang-format)
+# Servers that are not ours, for the tests to run in their own namespaces: nothing of them is to run on this host.
+server_packages=(coturn nginx-light libnice10)
+test_packages=("${lab_packages[@]}" "${server_packages[@]}" tcpdump tshark iputils-ping openssl python3-jsonschema shellcheck
+	cppcheck clang-format)
 log=build/setup.log
 
 usage()
@@ -57,7 +60,23 @@ apt()
 	local as_root=()
 
 	((EUID == 0)) || as_root=(sudo)
-	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" >>"$log" 2>&1 </dev/null
+	# Offline: systemd starts no service that comes with a package.
+	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1 apt-get -qq -o DPkg::Lock::Timeout=300 "$@" >>"$log" 2>&1 </dev/null
+}
+
+# idle_services PACKAGE...: those of them that are servers do not start at the next boot either.
+idle_services()
+{
+	local package as_root=()
+
+	[[ -n $(type -P systemctl) ]] || return 0
+	((EUID == 0)) || as_root=(sudo)
+	for package in "$@"; do
+		case $package in
+		coturn) "${as_root[@]}" systemctl disable coturn >>"$log" 2>&1 || true ;;
+		nginx-light) "${as_root[@]}" systemctl disable nginx >>"$log" 2>&1 || true ;;
+		esac
+	done
 }
 
 install_packages()
@@ -72,10 +91,12 @@ install_packages()
 		fail 3 "not root and no sudo; as root: apt-get install ${wanted[*]}"
 	say "installing ${wanted[*]}"
 	# The package lists are fetched only where those that are there do not do.
-	apt install -y --no-install-recommends "${wanted[@]}" && return 0
-	say "updating the package lists"
-	apt update || fail 3 "apt-get update failed"
-	apt install -y --no-install-recommends "${wanted[@]}" || fail 3 "apt-get could not install ${wanted[*]}"
+	if ! apt install -y --no-install-recommends "${wanted[@]}"; then
+		say "updating the package lists"
+		apt update || fail 3 "apt-get update failed"
+		apt install -y --no-install-recommends "${wanted[@]}" || fail 3 "apt-get could not install ${wanted[*]}"
+	fi
+	idle_services "${wanted[@]}"
 }
 
 # build_in DIRECTORY MESON_OPTION...: configure when new or when the options are others than last time, then build.
