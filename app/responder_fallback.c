@@ -10,9 +10,6 @@
 /* Descriptors that are not for strangers: devices, control connections, DPDK. */
 #define FILES_RESERVED 256
 
-/* STUN and TURN over UDP: Plug-N-Meet's port and the usual one. */
-static const uint16_t udp_ports[] = {443, 3478};
-
 /* As many connections as the limit on open files leaves, after raising it as far as it may be. */
 static uint32_t
 conns_max(void)
@@ -83,6 +80,23 @@ udp_one(struct responder *r, uint16_t port)
 			ret == -EADDRINUSE ? "in use by another program" : strerror(-ret));
 }
 
+/* Targets are in the order of their ports; one port may have several checks. */
+static void
+udp_all(struct responder *r)
+{
+	const struct ep_tcpcheck_targets *targets = &r->config->targets;
+	uint16_t last = 0;
+
+	for (uint32_t i = 0; i < targets->count; i++) {
+		const struct ep_tcpcheck_target *t = &targets->target[i];
+
+		if (t->transport != EP_TCPCHECK_UDP || t->port == last)
+			continue;
+		last = t->port;
+		udp_one(r, t->port);
+	}
+}
+
 int
 responder_fallback_open(struct responder *r, struct ep_err *err)
 {
@@ -102,7 +116,6 @@ responder_fallback_open(struct responder *r, struct ep_err *err)
 	for (uint32_t i = 0; i < c->tcp_count && r->listen_count < EP_CTRL_LISTEN_MAX; i++)
 		if (c->tcp[i] != c->control_port)
 			tcp_one(r, c->tcp[i]);
-	for (size_t i = 0; i < EP_ARRAY_LEN(udp_ports); i++)
-		udp_one(r, udp_ports[i]);
+	udp_all(r);
 	return 0;
 }
