@@ -185,6 +185,18 @@ server_mute(struct server *s, bool mute)
 }
 
 void
+server_behave(struct server *s, enum behaviour behaviour)
+{
+	s->behaviour = behaviour;
+}
+
+void
+server_backlog(struct server *s, int connections)
+{
+	assert_int_equal(listen(s->fd, connections), 0);
+}
+
+void
 server_lose(struct server *s, uint32_t requests)
 {
 	s->lose = requests;

@@ -40,6 +40,10 @@ uint32_t server_accepted(const struct server *s);
 uint32_t server_requests(const struct server *s);
 /** From now on each request is only read. */
 void server_mute(struct server *s, bool mute);
+/** From now on it behaves in another way. */
+void server_behave(struct server *s, enum behaviour behaviour);
+/** Room for so many connections that were not accepted yet. */
+void server_backlog(struct server *s, int connections);
 /** Of a UDP server: do not answer the next requests. */
 void server_lose(struct server *s, uint32_t requests);
 /** Reset or close every connection. */
