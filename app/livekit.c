@@ -95,7 +95,7 @@ livekit_notes(struct config *c, const struct ep_livekit *k)
 }
 
 int
-livekit_read(struct config *c, struct ep_err *err)
+opt_livekit_read(struct config *c, struct ep_err *err)
 {
 	struct ep_livekit *k = malloc(sizeof(*k));
 	char *text = NULL;

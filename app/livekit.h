@@ -11,4 +11,4 @@
  * @return
  *   0, or -errno with a sentence.
  */
-int livekit_read(struct config *c, struct ep_err *err);
+int opt_livekit_read(struct config *c, struct ep_err *err);

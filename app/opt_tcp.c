@@ -200,7 +200,7 @@ finish_base(struct config *c, const struct command *command, struct ep_err *err)
 	if (ret == 0 && c->preset == NULL && command->bit == COMMAND_SERVE)
 		ret = ep_tcpcheck_targets_add(&c->targets, &serve_udp);
 	if (ret == 0 && c->livekit_path != NULL)
-		ret = livekit_read(c, err);
+		ret = opt_livekit_read(c, err);
 	return ret;
 }
 
