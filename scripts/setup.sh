@@ -7,7 +7,7 @@ build_packages=(meson ninja-build gcc libc6-dev clang pkg-config libdpdk-dev lib
 	libcmocka-dev python3)
 lab_packages=(nftables iproute2 ethtool)
 # Servers that are not ours, for the tests to run in their own namespaces: nothing of them is to run on this host.
-server_packages=(coturn nginx-light libnice10)
+server_packages=(coturn nginx-light libnginx-mod-stream libnice10)
 test_packages=("${lab_packages[@]}" "${server_packages[@]}" tcpdump tshark iputils-ping openssl python3-jsonschema shellcheck
 	cppcheck clang-format)
 log=build/setup.log

@@ -47,7 +47,7 @@
 #define EP_FALLBACK_EVENTS_PER_S 20000
 #define EP_FALLBACK_TLS_EVENTS 200
 /** Most listening TCP ports and UDP ports. */
-#define EP_FALLBACK_PORTS_MAX 17
+#define EP_FALLBACK_PORTS_MAX 32
 
 /** What the first bytes of a connection are the beginning of. */
 enum ep_fallback_sort {

@@ -37,10 +37,12 @@ taken()
 	done
 }
 
+# HTTP on 80; on 443 the name that a client asks for decides, as in front of LiveKit: TURN goes to coturn's 5349, the rest to HTTPS.
 start_nginx()
 {
 	mkdir -p "$tmp/nginx"
 	cat >"$tmp/nginx/nginx.conf" <<-END
+		load_module /usr/lib/nginx/modules/ngx_stream_module.so;
 		daemon off;
 		user root;
 		pid $tmp/nginx/pid;
@@ -59,9 +61,20 @@ start_nginx()
 			ssl_certificate_key $tmp/web.key;
 			server {
 				listen [::]:80 ipv6only=off;
-				listen [::]:443 ssl http2 ipv6only=off;
+				listen 127.0.0.1:4443 ssl http2;
 				server_name $web_name;
 				root $tmp/nginx;
+			}
+		}
+		stream {
+			map \$ssl_preread_server_name \$backend {
+				$turn_name 198.18.1.2:5349;
+				default 127.0.0.1:4443;
+			}
+			server {
+				listen [::]:443 ipv6only=off;
+				ssl_preread on;
+				proxy_pass \$backend;
 			}
 		}
 	END
@@ -96,4 +109,16 @@ start_ends()
 {
 	start "$tmp/ends.log" "$lab" exec responder python3 "$top/tests/lab/tcp_ends.py" "$@"
 	wait_for 10 grep -q ready "$tmp/ends.log" || sed 's/^/# ends: /' "$tmp/ends.log"
+}
+
+# complaints FILE: packets of a capture in which tshark finds something wrong with what was said. What TCP itself repeats or loses on a
+# busy machine is no fault of a message.
+complaints()
+{
+	local wrong='_ws.malformed || stun.att.crc32.status == "Bad"'
+
+	wrong+=' || (stun && _ws.expert.group in {"Malformed", "Protocol", "Undecoded", "Checksum"})'
+	{ tshark -r "$1" -Y "$wrong" 2>/dev/null || echo "tshark could not read it"; } >"$1.complaints"
+	sed "s/^/# tshark: /" "$1.complaints" >&2
+	wc -l <"$1.complaints"
 }
