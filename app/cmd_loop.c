@@ -2,6 +2,7 @@
 #include "common.h"
 #include "output.h"
 #include "session.h"
+#include "tcp.h"
 
 #include <ep_netlink.h>
 #include <ep_xport.h>
@@ -23,9 +24,28 @@ struct loop {
 	struct session session;
 };
 
+/* The fallback check has somewhere to go only where a server was named. */
+static int
+loop_check_peer(const struct config *c, struct ep_err *err)
+{
+	if (c->peer != NULL && c->dev_count == 0)
+		return ep_err_set(err, -EINVAL,
+			"--peer %s: nothing lies behind the in-memory pair, give two --dev",
+			c->peer);
+	if (c->peer == NULL &&
+		(c->tcp_text != NULL || c->udp_stun_text != NULL || c->preset != NULL ||
+			c->sni != NULL || c->turn_sni != NULL || c->expect_issuer != NULL ||
+			c->ufrag != NULL || c->pwd != NULL))
+		return ep_err_set(err, -EINVAL,
+			"the fallback check needs --peer: a server behind the device under test");
+	return 0;
+}
+
 static int
 loop_check(struct config *c, struct ep_err *err)
 {
+	if (loop_check_peer(c, err) < 0)
+		return err->code;
 	if (c->dev_count == 1)
 		return ep_err_set(err, -EINVAL,
 			"--dev %s: loop takes two devices, or none for the in-memory pair",
@@ -203,6 +223,33 @@ loop_impair(struct loop *l, struct ep_result *r)
 	}
 }
 
+/* The server's ports are checked from the first device, so that the way there leads through the device under test. */
+static int
+loop_checker(struct loop *l, struct ep_err *err)
+{
+	struct ep_netlink_route route;
+	struct ep_dev_spec spec;
+	struct ep_wire_ip peer;
+	int ret;
+
+	if (l->config->peer == NULL)
+		return 0;
+	ret = host_resolve(l->config->peer, "--peer", &peer, err);
+	if (ret == 0)
+		ret = ep_dev_spec_parse(l->config->dev[0], &spec, err);
+	if (ret == 0 && spec.ifname[0] == '\0')
+		ret = ep_err_set(err, -EINVAL,
+			"--peer %s: is checked by the kernel, and the first device (%s) is none of "
+			"its interfaces",
+			l->config->peer, l->config->dev[0]);
+	if (ret == 0 && ep_netlink_route(&peer, 0, &route, NULL) == 0 && route.local)
+		ret = ep_err_set(err, -EINVAL,
+			"--peer %s: is this host itself, and its kernel does not send that over a "
+			"device",
+			l->config->peer);
+	return ret == 0 ? tcp_checker(l->config, &peer, spec.ifname, &l->session.check, err) : ret;
+}
+
 static int
 loop_session(
 	struct loop *l, struct ep_result *result, enum session_status *status, struct ep_err *err)
@@ -226,7 +273,9 @@ loop_session(
 		ret = common_sweep_rate(l->config, info.speed_bps, &s->sweep_rate_pps, err);
 	if (ret < 0)
 		return ret;
-	ret = session_init(s);
+	ret = loop_checker(l, err);
+	if (ret == 0)
+		ret = session_init(s);
 	if (ret == 0 && ep_xport_random(s->session_key, sizeof(s->session_key)) < 0)
 		ret = ep_err_set(err, -EIO, "the system gave no random numbers");
 	if (ret == 0)
@@ -240,7 +289,7 @@ loop_measure(struct loop *l, struct ep_err *err)
 {
 	struct ep_result *result;
 	enum session_status status = SESSION_OK;
-	int ret = common_result(l->config, &result), code = EXIT_ENVIRONMENT;
+	int ret = common_result(l->config, l->config->range, &result), code = EXIT_ENVIRONMENT;
 
 	if (ret < 0) {
 		ep_err_set(err, ret, "no memory for the result");

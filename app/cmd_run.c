@@ -2,6 +2,7 @@
 #include "common.h"
 #include "output.h"
 #include "session.h"
+#include "tcp.h"
 
 #include <ep_netlink.h>
 #include <ep_xport.h>
@@ -288,13 +289,15 @@ run_session(struct initiator *r, struct ep_result *result, struct ep_err *err)
 		.dev = {r->dev},
 		.side_count = 1,
 		.link = &r->link,
-		.peer = r->peer,
 		.rate_pps = r->rate_pps,
 		.sweep_rate_pps = r->sweep_rate_pps,
 		.slack_ns = common_slack_ns(r->config, &r->plan),
 		.clock = &r->clock,
 	};
 	memcpy(s->session_key, r->key, sizeof(s->session_key));
+	if (r->config->targets.count > 0 &&
+		tcp_checker(r->config, &r->peer, NULL, &s->check, err) < 0)
+		return common_fail(r->config, err, EXIT_ENVIRONMENT);
 	if (session_init(s) < 0) {
 		session_fini(s);
 		ep_err_set(err, -ENOMEM, "no memory for the account");
@@ -320,7 +323,7 @@ run_measure(struct initiator *r, struct ep_err *err)
 	struct ep_result *result;
 	int code;
 
-	if (common_result(r->config, &result) < 0) {
+	if (common_result(r->config, r->config->range, &result) < 0) {
 		ep_err_set(err, -ENOMEM, "no memory for the result");
 		return common_fail(r->config, err, EXIT_ENVIRONMENT);
 	}
@@ -366,7 +369,7 @@ run_prepare(struct initiator *r, struct config *config, struct ep_err *err)
 		return EXIT_USAGE;
 	if (ep_xport_key_read(config->key_file, r->key, err) < 0)
 		return EXIT_USAGE;
-	if (host_resolve(config->peer, &r->peer, err) < 0)
+	if (host_resolve(config->peer, "--peer", &r->peer, err) < 0)
 		return err->code == -EINVAL ? EXIT_USAGE : EXIT_PEER;
 	if (common_sizes_check(config, r->peer.family, err) < 0)
 		return EXIT_USAGE;

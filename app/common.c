@@ -161,11 +161,11 @@ common_memory_mib(
 }
 
 int
-common_result(const struct config *config, struct ep_result **out)
+common_result(const struct config *config, const struct ep_range *range, struct ep_result **out)
 {
 	struct ep_result *r;
 
-	if (ep_result_create(config->range, &r) < 0)
+	if (ep_result_create(range, &r) < 0)
 		return -ENOMEM;
 	snprintf(r->tool_version, sizeof(r->tool_version), "%s", EVERYPORT_VERSION);
 	snprintf(r->dpdk_version, sizeof(r->dpdk_version), "%s", ep_dev_dpdk_version());
@@ -173,6 +173,8 @@ common_result(const struct config *config, struct ep_result **out)
 	host_utc(r->started, sizeof(r->started));
 	r->max_loss_ratio = config->max_loss_ratio;
 	output_config(r, config);
+	for (uint32_t i = 0; i < config->note_count; i++)
+		ep_result_warn(r, "%s: %s", config->livekit_path, config->note[i]);
 	*out = r;
 	return 0;
 }

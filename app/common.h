@@ -46,8 +46,9 @@ struct ep_dev_cfg common_dev_cfg(
 uint32_t common_memory_mib(
 	const struct config *config, const struct host_plan *plan, uint16_t frame_bytes_max);
 
-/** A result with its identity filled in. @return 0 or -ENOMEM. */
-int common_result(const struct config *config, struct ep_result **out);
+/** A result over UDP ports, with its identity filled in. @return 0 or -ENOMEM. */
+int common_result(
+	const struct config *config, const struct ep_range *range, struct ep_result **out);
 
 /** What run and serve both need: one device, a key file, a port for the control connection. @return 0 or -EINVAL with a sentence. */
 int common_ends_check(const struct config *config, struct ep_err *err);

@@ -9,6 +9,7 @@
 #include <ep_ctrl.h>
 #include <ep_path.h>
 #include <ep_range.h>
+#include <ep_tcpcheck.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,7 +27,8 @@ enum exit_code {
 
 #define CONFIG_DEVS_MAX 2
 #define CONFIG_CORES_MAX 64
-#define CONFIG_TCP_MAX 16
+#define CONFIG_TCP_MAX EP_TCPCHECK_TARGETS_MAX
+#define CONFIG_NOTES_MAX 32
 
 /** One command's options. */
 struct config {
@@ -52,8 +54,29 @@ struct config {
 	double max_loss_ratio;
 	uint16_t cores[CONFIG_CORES_MAX];
 	uint32_t core_count; /**< 0: planned. */
-	uint16_t tcp[CONFIG_TCP_MAX];
+	const char *host;    /**< everyport tcp HOST. */
+	struct ep_tcpcheck_targets
+		targets;              /**< Ports of the fallback check; serve: to answer on. */
+	uint16_t tcp[CONFIG_TCP_MAX]; /**< The TCP ports of targets, each once, ascending. */
 	uint32_t tcp_count;
+	const char *tcp_text;      /**< --tcp; NULL: not given. */
+	const char *udp_stun_text; /**< --udp-stun; NULL: not given. */
+	const char *preset;        /**< NULL: not given. */
+	const char *livekit_path;  /**< NULL: none. */
+	const char *sni, *turn_sni, *expect_issuer, *ufrag, *pwd; /**< NULL: not given. */
+	char turn_domain[256];  /**< Of the LiveKit file: turn_sni may point to it. */
+	char livekit_ports[16]; /**< Of the LiveKit file: ports_text may point to it. */
+	char (*note)
+		[256]; /**< [note_count] sentences about the options: where the LiveKit file contradicts itself. */
+	uint32_t note_count;
+	uint64_t tcp_timeout_ns;
+	double tcp_rate_hz;   /**< Connects a second and port under load. */
+	uint64_t connections; /**< 0: no capacity test. */
+	uint64_t hold_ns;
+	double connect_rate_hz;
+	uint64_t capacity_port; /**< 0: not given. */
+	uint64_t idle_ns;       /**< 0: no idle test. */
+	bool ports_given;
 	uint64_t control_port; /**< 0: one of the TCP ports. */
 	const char *key_file;
 	const char *json_path;

@@ -212,7 +212,7 @@ is_link_local(const struct ep_wire_ip *ip)
 }
 
 static int
-resolve(const char *name, struct ep_wire_ip *ip, struct ep_err *err)
+resolve(const char *name, const char *what, struct ep_wire_ip *ip, struct ep_err *err)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
 	struct addrinfo *list;
@@ -222,7 +222,7 @@ resolve(const char *name, struct ep_wire_ip *ip, struct ep_err *err)
 		return 0;
 	ret = getaddrinfo(name, NULL, &hints, &list);
 	if (ret != 0)
-		return ep_err_set(err, -ENOENT, "--peer %s: cannot be resolved to an address: %s",
+		return ep_err_set(err, -ENOENT, "%s %s: cannot be resolved to an address: %s", what,
 			name, gai_strerror(ret));
 	memset(ip, 0, sizeof(*ip));
 	if (list->ai_family == AF_INET) {
@@ -238,14 +238,14 @@ resolve(const char *name, struct ep_wire_ip *ip, struct ep_err *err)
 }
 
 int
-host_resolve(const char *name, struct ep_wire_ip *ip, struct ep_err *err)
+host_resolve(const char *name, const char *what, struct ep_wire_ip *ip, struct ep_err *err)
 {
-	const int ret = resolve(name, ip, err);
+	const int ret = resolve(name, what, ip, err);
 
 	if (ret == 0 && is_link_local(ip))
 		return ep_err_set(err, -EINVAL,
-			"--peer %s: is a link-local address, which means nothing without its link; "
+			"%s %s: is a link-local address, which means nothing without its link; "
 			"give a global or unique local one",
-			name);
+			what, name);
 	return ret;
 }

@@ -50,5 +50,5 @@ void host_clock(struct ep_result *result, const struct ep_engine_clock *clock);
 void host_catch_signals(void);
 bool host_interrupted(void);
 
-/** Name or address -> IP, the first where there are several. @return 0, -ENOENT, or -EINVAL (a link-local address), with a sentence. */
-int host_resolve(const char *name, struct ep_wire_ip *ip, struct ep_err *err);
+/** Name or address -> IP, the first where there are several. @param what The option, for the sentence. @return 0, -ENOENT, or -EINVAL (a link-local address), with a sentence. */
+int host_resolve(const char *name, const char *what, struct ep_wire_ip *ip, struct ep_err *err);

@@ -56,15 +56,23 @@ link_pump(struct link *link, uint64_t now_ns)
 }
 
 int
-link_wait(struct link *link, int wait_ms)
+link_wait_with(struct link *link, int wait_ms, int other_fd)
 {
 	const uint8_t *bytes;
-	struct pollfd p = {.fd = ep_xport_fd(link->conn), .events = POLLIN};
+	/* A negative descriptor is passed over. */
+	struct pollfd p[2] = {{.fd = ep_xport_fd(link->conn), .events = POLLIN},
+		{.fd = other_fd, .events = POLLIN}};
 
 	if (ep_xport_wants_write(link->conn) || ep_ctrl_output(link->ctrl, &bytes) > 0)
-		p.events |= POLLOUT;
-	poll(&p, 1, wait_ms);
+		p[0].events |= POLLOUT;
+	poll(p, EP_ARRAY_LEN(p), wait_ms);
 	return link_pump(link, host_now_ns());
+}
+
+int
+link_wait(struct link *link, int wait_ms)
+{
+	return link_wait_with(link, wait_ms, -1);
 }
 
 void

@@ -19,5 +19,8 @@ int link_pump(struct link *link, uint64_t now_ns);
 /** Wait at most @p wait_ms for the connection, then link_pump(). Same return. */
 int link_wait(struct link *link, int wait_ms);
 
+/** The same, and no longer than until @p other_fd is readable; -1: none. */
+int link_wait_with(struct link *link, int wait_ms, int other_fd);
+
 /** Send what is left of the output, at most for @p wait_ms, and close. Accepts a link without connection. */
 void link_close(struct link *link, int wait_ms);

@@ -18,21 +18,30 @@ static const char run_text[] = "The initiator: TCP check, sweep of every port, l
 			       "1 a criterion is not met, 2 usage, 3 environment, 4 peer or "
 			       "control connection, 5 the measurement is invalid,\n"
 			       "6 interrupted.\n";
+static const char tcp_text[] =
+	"The TCP and UDP ports that WebRTC falls back to where media over UDP is blocked: connect, "
+	"HTTP, TLS, TURN and ICE-TCP. Needs no\n"
+	"everyport on the far side, no root and no device. Exit codes as of run; 1: a required "
+	"port "
+	"is not open.\n";
 static const char keygen_text[] =
 	"Print a new 256-bit session key, base64. Keep it in a file of mode 0600 on both hosts.\n";
 
 static const struct command commands[] = {
 	{"loop", "both ends in one process, over an in-memory pair or two devices", "[options]",
-		loop_text, cmd_loop, COMMAND_LOOP},
+		loop_text, cmd_loop, COMMAND_LOOP, NULL},
 	{"serve", "the responder: waits for an initiator with the right key",
-		"--dev DEV --key-file F [options]", serve_text, cmd_serve, COMMAND_SERVE},
+		"--dev DEV --key-file F [options]", serve_text, cmd_serve, COMMAND_SERVE, NULL},
 	{"run", "the initiator: measure the way to a responder",
-		"--peer HOST --dev DEV --key-file F [options]", run_text, cmd_run, COMMAND_RUN},
-	{"keygen", "print a new session key", "", keygen_text, cmd_keygen, COMMAND_KEYGEN},
+		"--peer HOST --dev DEV --key-file F [options]", run_text, cmd_run, COMMAND_RUN,
+		NULL},
+	{"tcp", "the fallback check alone: TCP 80, 443, 7881, UDP 443", "HOST [options]", tcp_text,
+		cmd_tcp, COMMAND_TCP, "HOST"},
+	{"keygen", "print a new session key", "", keygen_text, cmd_keygen, COMMAND_KEYGEN, NULL},
 };
 
 /** Commands of the design that this version does not have. */
-static const char *const later[] = {"tcp", "doctor", "nat", "search", "report"};
+static const char *const later[] = {"doctor", "nat", "search", "report"};
 
 static void
 usage(FILE *to)
@@ -54,13 +63,14 @@ unknown(const char *name)
 	for (size_t i = 0; i < EP_ARRAY_LEN(later); i++) {
 		if (strcmp(name, later[i]) == 0) {
 			fprintf(stderr,
-				"everyport: %s is not in this version; there are loop, serve, run "
-				"and keygen\n",
+				"everyport: %s is not in this version; there are loop, serve, run, "
+				"tcp and keygen\n",
 				name);
 			return EXIT_USAGE;
 		}
 	}
-	fprintf(stderr, "everyport: unknown command %s; there are loop, serve, run and keygen\n",
+	fprintf(stderr,
+		"everyport: unknown command %s; there are loop, serve, run, tcp and keygen\n",
 		name);
 	return EXIT_USAGE;
 }

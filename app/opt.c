@@ -1,4 +1,4 @@
-#include "opt.h"
+#include "opt_tcp.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include <time.h>
 
 #define COMMAND_TRAFFIC (COMMAND_LOOP | COMMAND_RUN)
+#define COMMAND_CHECKED (COMMAND_LOOP | COMMAND_RUN | COMMAND_TCP)
 #define COMMAND_ALL (COMMAND_LOOP | COMMAND_SERVE | COMMAND_RUN)
 
 /** One option: how it is written, for whom it is, what it does. `value` NULL: a switch. */
@@ -43,6 +44,7 @@ static int
 set_ports(struct config *c, const char *text, struct ep_err *err)
 {
 	c->ports_text = text;
+	c->ports_given = true;
 	return ep_range_parse(text, "--ports", c->range, err);
 }
 
@@ -181,28 +183,6 @@ set_cores(struct config *c, const char *text, struct ep_err *err)
 }
 
 static int
-set_tcp(struct config *c, const char *text, struct ep_err *err)
-{
-	struct ep_range *range;
-	int ret;
-
-	c->tcp_count = 0;
-	if (strcmp(text, "none") == 0)
-		return 0;
-	range = malloc(sizeof(*range));
-	if (range == NULL)
-		return ep_err_set(err, -ENOMEM, "--tcp %s: no memory", text);
-	ret = ep_range_parse(text, "--tcp", range, err);
-	if (ret == 0 && range->port_count > CONFIG_TCP_MAX)
-		ret = ep_err_set(err, -ERANGE, "--tcp %s: names %u ports, at most %d are allowed",
-			text, range->port_count, CONFIG_TCP_MAX);
-	for (uint32_t i = 0; ret == 0 && i < range->port_count; i++)
-		c->tcp[c->tcp_count++] = range->port[i];
-	free(range);
-	return ret;
-}
-
-static int
 set_control_port(struct config *c, const char *text, struct ep_err *err)
 {
 	return ep_count_parse(text, "--control-port", 1, UINT16_MAX, &c->control_port, err);
@@ -306,7 +286,10 @@ set_once(struct config *c, const char *text, struct ep_err *err)
 }
 
 static const struct opt options[] = {
-	{"--peer", "HOST", COMMAND_RUN, "the responder: a name or an address", set_peer},
+	{"--peer", "HOST", COMMAND_RUN | COMMAND_LOOP,
+		"the responder: a name or an address; loop with --dev: a server behind the device "
+		"under test, whose fallback ports are checked over the first device",
+		set_peer},
 	{"--dev", "SPEC", COMMAND_ALL,
 		"device: eth1 (AF_XDP), af_packet:eth1, or net_... (any DPDK virtual device); loop "
 		"takes two",
@@ -348,10 +331,56 @@ static const struct opt options[] = {
 		"bad path between the in-memory pair: "
 		"block=50100-50110,drop=1%,dup=0.1%,reorder=0.5%",
 		set_impair},
-	{"--tcp", "LIST", COMMAND_SERVE | COMMAND_RUN,
-		"TCP ports to check before, during and after (default 80,443,7881), or none; "
-		"serve: to listen on",
-		set_tcp},
+	{"--tcp", "LIST", COMMAND_CHECKED | COMMAND_SERVE,
+		"TCP ports to check, or none; a port may name its check: 8443=tls,9000=connect "
+		"(connect, http, tls, turn-tls, ice-tcp, stun, turn); serve: to listen on",
+		opt_set_tcp},
+	{"--udp-stun", "LIST", COMMAND_CHECKED | COMMAND_SERVE,
+		"UDP ports to check with STUN and TURN, or none; 7882=stun asks for STUN alone; "
+		"serve: "
+		"to answer on",
+		opt_set_udp_stun},
+	{"--preset", "NAME", COMMAND_CHECKED | COMMAND_SERVE,
+		"ports of plugnmeet (default: TCP 80, 443, 7881, UDP 443) or livekit (TCP 7880, "
+		"7881, "
+		"5349, UDP 3478, 7882)",
+		opt_set_preset},
+	{"--livekit-yaml", "F", COMMAND_CHECKED | COMMAND_SERVE,
+		"take the ports from a LiveKit server's configuration, and say where it "
+		"contradicts "
+		"itself",
+		opt_set_livekit_yaml},
+	{"--sni", "NAME", COMMAND_CHECKED,
+		"name of the web server, for TLS and HTTP (default: HOST)", opt_set_sni},
+	{"--turn-sni", "NAME", COMMAND_CHECKED,
+		"name of the TURN server: a second handshake on each port of TLS, and an Allocate "
+		"in it",
+		opt_set_turn_sni},
+	{"--expect-issuer", "TEXT", COMMAND_CHECKED,
+		"part of the certificate's issuer; another one fails the check",
+		opt_set_expect_issuer},
+	{"--ufrag", "TEXT", COMMAND_CHECKED,
+		"ICE user name of a live session, for ice-tcp and stun", opt_set_ufrag},
+	{"--pwd", "TEXT", COMMAND_CHECKED, "its password: requests then have MESSAGE-INTEGRITY",
+		opt_set_pwd},
+	{"--tcp-timeout", "TIME", COMMAND_CHECKED,
+		"silence of a level of a check that counts (default 4s: three SYNs)",
+		opt_set_tcp_timeout},
+	{"--tcp-rate", "RATE", COMMAND_LOOP | COMMAND_RUN,
+		"connects a port while the load runs (default 10/s)", opt_set_tcp_rate},
+	{"--connections", "N", COMMAND_TCP,
+		"capacity: open so many connections, hold them, and have each one answer at the "
+		"end",
+		opt_set_connections},
+	{"--port", "PORT", COMMAND_TCP, "capacity: to this port (default: that of ice-tcp)",
+		opt_set_port},
+	{"--connect-rate", "RATE", COMMAND_TCP, "capacity: opened at this rate (default 500/s)",
+		opt_set_connect_rate},
+	{"--hold", "TIME", COMMAND_TCP, "capacity: held for this long (default 10s)", opt_set_hold},
+	{"--idle", "TIME", COMMAND_TCP,
+		"how long an idle connection survives: a ladder of ages up to this one, side by "
+		"side",
+		opt_set_idle},
 	{"--control-port", "PORT", COMMAND_SERVE | COMMAND_RUN,
 		"TCP port of the control connection (default: the first of 7881, 443, 80 that "
 		"answers)",
@@ -364,12 +393,14 @@ static const struct opt options[] = {
 	{"--verify-payload", NULL, COMMAND_ALL, "also check the filler behind each probe",
 		set_verify_payload},
 	{"--once", NULL, COMMAND_SERVE, "end after one session", set_once},
-	{"--json", "F", COMMAND_TRAFFIC, "write the result as JSON (- for stdout)", set_json},
-	{"--csv", "F", COMMAND_TRAFFIC, "write the table of ports as CSV (- for stdout)", set_csv},
+	{"--json", "F", COMMAND_TRAFFIC | COMMAND_TCP, "write the result as JSON (- for stdout)",
+		set_json},
+	{"--csv", "F", COMMAND_TRAFFIC | COMMAND_TCP,
+		"write the table of ports (tcp: of checks) as CSV (- for stdout)", set_csv},
 	{"--html", "F", 0, NULL, set_html},
 	{"--eal", "ARGS", COMMAND_ALL, "passed to DPDK as they are", set_eal},
-	{"--quiet", NULL, COMMAND_ALL, "no progress on stderr, no text report on stdout",
-		set_quiet},
+	{"--quiet", NULL, COMMAND_ALL | COMMAND_TCP,
+		"no progress on stderr, no text report on stdout", set_quiet},
 	{"--verbose", NULL, COMMAND_ALL, "say on stderr what is chosen and done", set_verbose},
 };
 
@@ -400,8 +431,10 @@ config_init(struct config *c, const struct command *command)
 		.sweeps = 3,
 		.ring_descs = 2048,
 		.max_loss_ratio = 0.001,
-		.tcp = {80, 443, 7881},
-		.tcp_count = 3,
+		.tcp_timeout_ns = EP_TCPCHECK_TIMEOUT_NS,
+		.tcp_rate_hz = 10,
+		.hold_ns = 10 * EP_NS_PER_S,
+		.connect_rate_hz = 500,
 	};
 	if (command->bit == COMMAND_SERVE) {
 		c->sources = 100;
@@ -415,7 +448,9 @@ void
 config_fini(struct config *c)
 {
 	free(c->range);
+	free(c->note);
 	c->range = NULL;
+	c->note = NULL;
 	ep_path_cfg_fini(&c->impair);
 }
 
@@ -461,12 +496,19 @@ opt_parse(const struct command *command, int argc, char **argv, struct config *c
 			opt_help(command);
 			return 1;
 		}
+		if (strncmp(argv[i], "--", 2) != 0 && command->operand != NULL &&
+			config->host == NULL && argv[i][0] != '-' && argv[i][0] != '\0') {
+			config->host = argv[i];
+			continue;
+		}
 		if (strncmp(argv[i], "--", 2) != 0)
 			return ep_err_set(err, -EINVAL,
 				"%s: not an option (see everyport %s --help)", argv[i],
 				command->name);
 		ret = opt_one(command, argc, argv, &i, config, err);
 	}
+	if (ret == 0 && command->bit != COMMAND_KEYGEN)
+		ret = opt_tcp_finish(config, command, err);
 	return ret;
 }
 

@@ -11,13 +11,15 @@ struct command {
 	const char *synopsis; /**< After the name. */
 	const char *text;     /**< More, for --help. */
 	int (*run)(struct config *config);
-	unsigned int bit; /**< Which options it takes: see opt.c. */
+	unsigned int bit;    /**< Which options it takes: see opt.c. */
+	const char *operand; /**< Name of the one word that is no option; NULL: none. */
 };
 
 #define COMMAND_LOOP 1u
 #define COMMAND_SERVE 2u
 #define COMMAND_RUN 4u
 #define COMMAND_KEYGEN 8u
+#define COMMAND_TCP 16u
 
 /**
  * Parse the arguments behind the subcommand.

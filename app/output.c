@@ -120,16 +120,42 @@ rate_text(char *buf, size_t len, const struct ep_rate *rate)
 }
 
 static void
-config_tcp(struct ep_result *result, const struct config *c)
+text_or_none(struct ep_result *result, const char *key, const char *text)
 {
-	char text[128];
-	size_t used = 0;
+	ep_result_config_text(result, key, text != NULL ? text : "");
+}
 
-	snprintf(text, sizeof(text), "none");
-	for (uint32_t i = 0; i < c->tcp_count && used < sizeof(text); i++)
-		used += (size_t)snprintf(
-			text + used, sizeof(text) - used, "%s%u", i > 0 ? "," : "", c->tcp[i]);
-	ep_result_config_text(result, "tcp", text);
+/* How the fallback check is made. The password of a session is not written down. */
+static void
+config_check(struct ep_result *result, const struct config *c)
+{
+	char text[512];
+
+	ep_result_config_text(result, "tcp",
+		ep_tcpcheck_targets_format(&c->targets, EP_TCPCHECK_TCP, text, sizeof(text)));
+	ep_result_config_text(result, "udp_stun",
+		ep_tcpcheck_targets_format(&c->targets, EP_TCPCHECK_UDP, text, sizeof(text)));
+	text_or_none(result, "preset", c->preset != NULL ? c->preset : "plugnmeet");
+	text_or_none(result, "livekit_yaml", c->livekit_path);
+	text_or_none(result, "sni", c->sni);
+	text_or_none(result, "turn_sni", c->turn_sni);
+	text_or_none(result, "expect_issuer", c->expect_issuer);
+	text_or_none(result, "ufrag", c->ufrag);
+	text_or_none(result, "pwd", c->pwd != NULL ? "given" : NULL);
+	ep_result_config_number(result, "tcp_timeout_ns", (double)c->tcp_timeout_ns);
+}
+
+/* The options of everyport tcp. */
+static void
+config_alone(struct ep_result *result, const struct config *c)
+{
+	ep_result_config_text(result, "host", c->host);
+	config_check(result, c);
+	ep_result_config_number(result, "connections", (double)c->connections);
+	ep_result_config_number(result, "port", (double)c->capacity_port);
+	ep_result_config_number(result, "connect_rate_hz", c->connect_rate_hz);
+	ep_result_config_number(result, "hold_ns", (double)c->hold_ns);
+	ep_result_config_number(result, "idle_ns", (double)c->idle_ns);
 }
 
 static void
@@ -162,7 +188,10 @@ static void
 config_peer(struct ep_result *result, const struct config *c)
 {
 	ep_result_config_text(result, "peer", c->peer);
-	config_tcp(result, c);
+	config_check(result, c);
+	ep_result_config_number(result, "tcp_rate_hz", c->tcp_rate_hz);
+	if (strcmp(c->command, "run") != 0)
+		return;
 	if (c->control_port != 0)
 		ep_result_config_number(result, "control_port", (double)c->control_port);
 	else
@@ -174,6 +203,10 @@ output_config(struct ep_result *result, const struct config *c)
 {
 	char text[64];
 
+	if (c->host != NULL) {
+		config_alone(result, c);
+		return;
+	}
 	for (uint32_t i = 0; i < c->dev_count; i++) {
 		snprintf(text, sizeof(text), i == 0 ? "dev" : "dev_%u", i + 1);
 		ep_result_config_text(result, text, c->dev[i]);

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 /* A connection that is not authenticated by then is closed. */
 #define HANDSHAKE_NS (5 * EP_NS_PER_S)
@@ -34,32 +32,14 @@ responder_frame_max(uint32_t mtu_bytes)
 	return frame_bytes > 9018 ? 9018 : (uint16_t)frame_bytes;
 }
 
-static void
-listen_one(struct responder *r, uint16_t port)
-{
-	struct ep_ctrl_listen *l = &r->listen[r->listen_count];
-	struct ep_err err = {0};
-	const int fd = ep_xport_listen(port, &err);
-
-	l->port = port;
-	l->ours = fd >= 0;
-	if (fd < 0)
-		snprintf(l->text, sizeof(l->text), "%s",
-			fd == -EADDRINUSE ? "in use by another program" : strerror(-fd));
-	r->listen_fd[r->listen_count++] = fd >= 0 ? fd : -1;
-}
-
 int
 responder_listen(struct responder *r, struct ep_err *err)
 {
-	const struct config *c = r->config;
 	uint32_t ours = 0;
+	const int ret = responder_fallback_open(r, err);
 
-	if (c->control_port != 0)
-		listen_one(r, (uint16_t)c->control_port);
-	for (uint32_t i = 0; i < c->tcp_count && r->listen_count < EP_CTRL_LISTEN_MAX; i++)
-		if (c->tcp[i] != c->control_port)
-			listen_one(r, c->tcp[i]);
+	if (ret < 0)
+		return ret;
 	for (uint32_t i = 0; i < r->listen_count; i++)
 		ours += r->listen[i].ours;
 	if (ours > 0)
@@ -73,20 +53,16 @@ responder_listen(struct responder *r, struct ep_err *err)
 static void
 say_listening(const struct responder *r)
 {
-	char ours[128] = "", others[256] = "";
+	char tcp[128] = "";
 
 	for (uint32_t i = 0; i < r->listen_count; i++) {
-		const struct ep_ctrl_listen *l = &r->listen[i];
-		const size_t a = strlen(ours), b = strlen(others);
+		const size_t len = strlen(tcp);
 
-		if (l->ours)
-			snprintf(ours + a, sizeof(ours) - a, " %u", l->port);
-		else
-			snprintf(others + b, sizeof(others) - b, "; not on %u: %s", l->port,
-				l->text);
+		if (r->listen[i].ours)
+			snprintf(tcp + len, sizeof(tcp) - len, " %u", r->listen[i].port);
 	}
-	common_say(r->config, "ready on %s (%s), listening on TCP%s%s", r->info.name, r->info.mode,
-		ours, others);
+	common_say(r->config, "ready on %s (%s), listening on TCP%s%s%s", r->info.name,
+		r->info.mode, tcp, r->udp_text[0] != '\0' ? " and UDP" : "", r->udp_text);
 }
 
 static void
@@ -98,19 +74,15 @@ conn_free(struct responder *r, struct responder_conn *c)
 	memset(c, 0, sizeof(*c));
 }
 
-/* Connections that are no everyport: checks of the port are silent, the rest is told once in a while. */
-static void
-conn_noise(struct responder *r, const struct responder_conn *c, uint64_t now_ns)
+void
+responder_noise(struct responder *r, const char *sentence, uint64_t now_ns)
 {
-	if (ep_xport_reason(c->link.conn) == EP_XPORT_END)
-		return;
 	r->noise_count++;
 	if (r->noise_logged_ns != 0 && now_ns - r->noise_logged_ns < NOISE_LINE_NS)
 		return;
 	common_say(r->config,
 		"closed %llu connection%s that did not authenticate, the last one: %s",
-		(unsigned long long)r->noise_count, r->noise_count == 1 ? "" : "s",
-		ep_xport_error(c->link.conn));
+		(unsigned long long)r->noise_count, r->noise_count == 1 ? "" : "s", sentence);
 	r->noise_count = 0;
 	r->noise_logged_ns = now_ns;
 }
@@ -140,20 +112,14 @@ conn_slot(struct responder *r)
 	return oldest;
 }
 
-static void
-conn_accept(struct responder *r, int listen_fd, uint64_t now_ns)
+void
+responder_take(struct responder *r, int fd, uint64_t now_ns)
 {
-	while (true) {
-		const int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		struct responder_conn *c;
+	struct responder_conn *c = conn_slot(r);
 
-		if (fd < 0)
-			return;
-		c = conn_slot(r);
-		if (ep_xport_accept(r->xport, fd, now_ns, HANDSHAKE_NS, &c->link.conn, NULL) < 0)
-			c->link.conn = NULL;
-		c->since_ns = now_ns;
-	}
+	if (ep_xport_accept(r->xport, fd, now_ns, HANDSHAKE_NS, &c->link.conn, NULL) < 0)
+		c->link.conn = NULL;
+	c->since_ns = now_ns;
 }
 
 /* Whether a connection is at its end: broken, or all said, or its peer does not read. A session ends as soon as its connection is
@@ -184,7 +150,8 @@ conn_run(struct responder *r, struct responder_conn *c, uint64_t now_ns)
 	if (!c->open) {
 		switch (ep_xport_advance(c->link.conn, now_ns)) {
 		case EP_XPORT_CLOSED:
-			conn_noise(r, c, now_ns);
+			if (ep_xport_reason(c->link.conn) != EP_XPORT_END)
+				responder_noise(r, ep_xport_error(c->link.conn), now_ns);
 			conn_free(r, c);
 			return;
 		case EP_XPORT_OPEN:
@@ -210,14 +177,12 @@ conn_run(struct responder *r, struct responder_conn *c, uint64_t now_ns)
 static void
 serve_wait(const struct responder *r)
 {
-	struct pollfd p[EP_CTRL_LISTEN_MAX + RESPONDER_CONNS_MAX];
+	struct pollfd p[1 + RESPONDER_CONNS_MAX];
 	const uint8_t *bytes;
 	nfds_t n = 0;
 	int wait_ms = IDLE_TICK_MS;
+	const int pause_ms = ep_fallback_pause_ms(r->fallback, host_now_ns());
 
-	for (uint32_t i = 0; i < r->listen_count; i++)
-		if (r->listen_fd[i] >= 0)
-			p[n++] = (struct pollfd){.fd = r->listen_fd[i], .events = POLLIN};
 	for (uint32_t i = 0; i < RESPONDER_CONNS_MAX; i++) {
 		const struct responder_conn *c = &r->conn[i];
 
@@ -232,6 +197,10 @@ serve_wait(const struct responder *r)
 	}
 	if (r->session.conn != NULL)
 		wait_ms = SESSION_TICK_MS;
+	if (pause_ms == 0)
+		p[n++] = (struct pollfd){.fd = ep_fallback_fd(r->fallback), .events = POLLIN};
+	else if (pause_ms < wait_ms)
+		wait_ms = pause_ms;
 	poll(p, n, wait_ms);
 }
 
@@ -240,13 +209,8 @@ responder_serve(struct responder *r)
 {
 	say_listening(r);
 	while (!host_interrupted() && !r->ended) {
-		uint64_t now_ns;
-
 		serve_wait(r);
-		now_ns = host_now_ns();
-		for (uint32_t i = 0; i < r->listen_count; i++)
-			if (r->listen_fd[i] >= 0)
-				conn_accept(r, r->listen_fd[i], now_ns);
+		ep_fallback_run(r->fallback, host_now_ns());
 		for (uint32_t i = 0; i < RESPONDER_CONNS_MAX; i++)
 			if (r->conn[i].link.conn != NULL)
 				conn_run(r, &r->conn[i], host_now_ns());
@@ -262,9 +226,8 @@ responder_close(struct responder *r)
 	for (uint32_t i = 0; i < RESPONDER_CONNS_MAX; i++)
 		if (r->conn[i].link.conn != NULL)
 			conn_free(r, &r->conn[i]);
-	for (uint32_t i = 0; i < r->listen_count; i++)
-		if (r->listen_fd[i] >= 0)
-			close(r->listen_fd[i]);
+	ep_fallback_destroy(r->fallback);
+	r->fallback = NULL;
 	r->listen_count = 0;
 	ep_xport_destroy(r->xport);
 	r->xport = NULL;

@@ -12,6 +12,7 @@
 #include "link.h"
 
 #include <ep_engine.h>
+#include <ep_fallback.h>
 #include <ep_netlink.h>
 #include <ep_xport.h>
 
@@ -58,7 +59,9 @@ struct responder {
 	struct ep_engine_clock clock;
 	uint32_t listen_count;
 	struct ep_ctrl_listen listen[EP_CTRL_LISTEN_MAX];
-	int listen_fd[EP_CTRL_LISTEN_MAX]; /**< -1: not ours. */
+	struct ep_fallback *
+		fallback; /**< Has the listening sockets; gives away what is a control connection. */
+	char udp_text[128]; /**< UDP ports that it answers on, each after a space. */
 	struct responder_conn conn[RESPONDER_CONNS_MAX];
 	struct responder_session session;
 	uint64_t
@@ -72,6 +75,16 @@ uint16_t responder_frame_max(uint32_t mtu_bytes);
 
 /** Listen on the TCP ports. @return 0, or -EADDRINUSE when none could be had, with a sentence. */
 int responder_listen(struct responder *r, struct ep_err *err);
+
+/** Let the fallback ports be answered: on every TCP port that can be had, which is noted in `listen`, and on UDP. Says which cannot. @return 0 or
+ * -errno with a sentence. */
+int responder_fallback_open(struct responder *r, struct ep_err *err);
+
+/** Take an accepted socket that begins as a control connection does; owned from here on. */
+void responder_take(struct responder *r, int fd, uint64_t now_ns);
+
+/** A connection that was neither a check nor an everyport: told once in a while. */
+void responder_noise(struct responder *r, const char *sentence, uint64_t now_ns);
 
 /** Serve until a signal, or until the end of the first session with --once. @return an exit code. */
 int responder_serve(struct responder *r);

@@ -5,10 +5,10 @@
 #include "tcp.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* The main thread looks around this often. */
 #define TICK_MS 10
@@ -44,6 +44,8 @@ session_fini(struct session *s)
 	account_fini(&s->account[RESPONDER]);
 	for (int k = 0; k < EP_RESULT_LATS; k++)
 		free(s->hist[k]);
+	ep_tcpcheck_destroy(s->check);
+	s->check = NULL;
 	explicit_bzero(s->session_key, sizeof(s->session_key));
 }
 
@@ -146,10 +148,11 @@ session_event(struct session *s, uint64_t now_ns, bool *more)
 static enum session_status
 session_link(struct session *s, int wait_ms)
 {
-	const int ret = link_wait(s->link, wait_ms);
+	const int ret = link_wait_with(s->link, tcp_wait_ms(s, wait_ms), tcp_fd(s));
 	enum session_status status = SESSION_OK;
 	bool more = true;
 
+	tcp_tick(s);
 	while (status == SESSION_OK && more && s->event.kind == EP_CTRL_EV_NONE)
 		status = session_event(s, host_now_ns(), &more);
 	if (status == SESSION_OK && ret < 0 && s->event.kind == EP_CTRL_EV_NONE)
@@ -188,6 +191,16 @@ session_beat(struct session *s, uint64_t now_ns)
 	s->next_beat_ns = now_ns + EP_CTRL_BEAT_NS;
 }
 
+/* Without a control connection: the time passes, and the fallback check goes on. */
+static void
+session_pause(struct session *s)
+{
+	struct pollfd p = {.fd = tcp_fd(s), .events = POLLIN};
+
+	poll(&p, 1, tcp_wait_ms(s, TICK_MS));
+	tcp_tick(s);
+}
+
 /* One look around: control connection, beat, interval, TCP rounds, the user. */
 static enum session_status
 session_tick(struct session *s)
@@ -199,10 +212,9 @@ session_tick(struct session *s)
 	if (s->link != NULL)
 		status = session_link(s, TICK_MS);
 	else
-		usleep(TICK_MS * 1000);
+		session_pause(s);
 	now_ns = host_now_ns();
 	session_beat(s, now_ns);
-	tcp_tick(s, now_ns);
 	ep_engine_clock_watch(s->clock);
 	interval_tick(s, now_ns);
 	if (status == SESSION_OK && host_interrupted())
@@ -364,7 +376,7 @@ trial_interrupt(struct session *s)
 		if (s->link != NULL)
 			session_link(s, TICK_MS);
 		else
-			usleep(TICK_MS * 1000);
+			session_pause(s);
 	}
 }
 
@@ -550,7 +562,7 @@ latency_finish(struct session *s)
 enum session_status
 session_run(struct session *s)
 {
-	enum session_status status = tcp_round(s, "before");
+	enum session_status status = tcp_before(s);
 
 	if (status == SESSION_OK)
 		status = trial(s, true);
@@ -560,7 +572,8 @@ session_run(struct session *s)
 		tcp_during_end(s);
 	}
 	if (status == SESSION_OK)
-		status = tcp_round(s, "after");
+		status = tcp_after(s);
+	tcp_end(s);
 	if (s->link != NULL && (status == SESSION_OK || status == SESSION_INTERRUPTED)) {
 		ep_ctrl_bye(s->link->ctrl);
 		/* At once: the responder is free for others while the result is written. */

@@ -20,25 +20,15 @@ enum session_status {
 	SESSION_FAILED,      /**< A local failure. */
 };
 
-#define SESSION_TCP_DURING_MAX CONFIG_TCP_MAX
-
-/** The TCP check of one port while the load runs: many rounds, one row. */
-struct session_tcp {
-	uint32_t rounds;
-	uint32_t open;
-	uint64_t worst_ns;
-	struct ep_tcpcheck_one bad; /**< The first check that failed; status PENDING: none. */
-};
-
 /** A run under way. Borrowed members outlive it. */
 struct session {
 	const struct config *config;
 	struct ep_engine *engine;
 	struct ep_result *result;
-	struct ep_dev *dev[2];  /**< By engine side. Side 0 is the initiator. */
-	uint32_t side_count;    /**< 1: the far side is behind `link`. */
-	struct link *link;      /**< NULL in a loop. */
-	struct ep_wire_ip peer; /**< For the TCP check. */
+	struct ep_dev *dev[2];     /**< By engine side. Side 0 is the initiator. */
+	uint32_t side_count;       /**< 1: the far side is behind `link`. */
+	struct link *link;         /**< NULL in a loop. */
+	struct ep_tcpcheck *check; /**< The fallback check; NULL: none. Taken over. */
 	uint8_t session_key[EP_WIRE_SESSION_KEY_BYTES];
 	double rate_pps;
 	double sweep_rate_pps;
@@ -61,13 +51,12 @@ struct session {
 	bool interval_last;             /**< The one that runs is the last of the trial. */
 	struct ep_result_interval last; /**< Cumulative at the start of the interval. */
 	const char *phase;
-	uint64_t phase_ns; /**< Expected length of the phase. */
-	struct ep_tcpcheck_round tcp_round;
-	bool tcp_running;
-	bool tcp_during; /**< Rounds go on while this is set. */
-	uint64_t tcp_next_ns;
-	struct session_tcp tcp[SESSION_TCP_DURING_MAX];
-	struct ep_err err; /**< Why the status is not SESSION_OK. */
+	uint64_t phase_ns;    /**< Expected length of the phase. */
+	bool tcp_during;      /**< The load's trial is on. */
+	bool tcp_loading;     /**< Its connects have begun. */
+	uint64_t tcp_hold_ns; /**< When the held connections began; 0: not yet. */
+	uint64_t tcp_load_ns; /**< When the load did. */
+	struct ep_err err;    /**< Why the status is not SESSION_OK. */
 };
 
 /** Prepare the driver's own members. @return 0 or -ENOMEM. */

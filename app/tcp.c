@@ -1,123 +1,213 @@
 #include "tcp.h"
 
 #include "host.h"
+#include "tcp_rows.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
-static bool
-tcp_wanted(const struct session *s)
-{
-	return s->link != NULL && s->config->tcp_count > 0;
-}
+/* Connects before and after the load, to compare those under load with [ns]. */
+#define AROUND_NS (2 * EP_NS_PER_S)
+/* The responder waits 15 s for an initiator that says nothing, and the connects under load take up to 4 s to end. */
+#define PHASE_NS (10 * EP_NS_PER_S)
+#define STEP_MS 10
 
-static void
-tcp_start(struct session *s, uint64_t now_ns)
+int
+tcp_checker(const struct config *config, const struct ep_wire_ip *peer, const char *device,
+	struct ep_tcpcheck **out, struct ep_err *err)
 {
-	ep_tcpcheck_start(
-		&s->tcp_round, &s->peer, NULL, s->config->tcp, s->config->tcp_count, now_ns);
-	s->tcp_running = true;
-}
-
-static void
-tcp_row(struct session *s, const struct ep_tcpcheck_one *one, const char *phase,
-	uint64_t connect_ns, const char *detail)
-{
-	struct ep_result_tcp row = {
-		.port = one->port,
-		.check = "connect",
-		.connect_ms = connect_ns > 0 ? (double)connect_ns / 1e6 : -1,
-		.required = true,
+	const struct ep_tcpcheck_cfg cfg = {
+		.peer = *peer,
+		.device = device,
+		.host = config->host != NULL ? config->host : config->peer,
+		.sni = config->sni,
+		.turn_sni = config->turn_sni,
+		.expect_issuer = config->expect_issuer,
+		.ufrag = config->ufrag,
+		.pwd = config->pwd,
+		.timeout_ns = config->tcp_timeout_ns,
+		.utc_s = (uint64_t)time(NULL),
+		.targets = config->targets,
 	};
 
-	snprintf(row.phase, sizeof(row.phase), "%s", phase);
-	snprintf(row.status, sizeof(row.status), "%s", ep_tcpcheck_status_name(one->status));
-	snprintf(row.detail, sizeof(row.detail), "%s", detail);
-	ep_result_add_tcp(s->result, &row);
+	return ep_tcpcheck_create(&cfg, out, err);
+}
+
+int
+tcp_fd(const struct session *s)
+{
+	return s->check != NULL ? ep_tcpcheck_fd(s->check) : -1;
+}
+
+int
+tcp_wait_ms(const struct session *s, int wait_ms)
+{
+	uint64_t next_ns, now_ns;
+
+	if (s->check == NULL)
+		return wait_ms;
+	next_ns = ep_tcpcheck_next_ns(s->check);
+	now_ns = host_now_ns();
+	if (next_ns <= now_ns)
+		return 0;
+	if (next_ns - now_ns >= (uint64_t)wait_ms * EP_NS_PER_MS)
+		return wait_ms;
+	return (int)((next_ns - now_ns + EP_NS_PER_MS - 1) / EP_NS_PER_MS);
+}
+
+/* Connects run exactly while probes are sent. */
+static void
+during_tick(struct session *s, uint64_t now_ns)
+{
+	if (!s->tcp_during)
+		return;
+	if (!s->tcp_loading && s->trial_start_ns != 0 && s->next_interval_ns != 0) {
+		s->tcp_loading = true;
+		s->tcp_load_ns = now_ns;
+		ep_tcpcheck_load_start(s->check, s->config->tcp_rate_hz, now_ns);
+	} else if (s->tcp_loading && s->interval_last) {
+		ep_tcpcheck_load_stop(s->check);
+	}
+}
+
+void
+tcp_tick(struct session *s)
+{
+	const uint64_t now_ns = host_now_ns();
+
+	if (s->check == NULL)
+		return;
+	during_tick(s, now_ns);
+	ep_tcpcheck_poll(s->check, now_ns);
+}
+
+/* Wait a step for the control connection and the check; what the responder says meanwhile is kept for its time. */
+static enum session_status
+tcp_step(struct session *s)
+{
+	const int wait_ms = tcp_wait_ms(s, STEP_MS);
+	struct pollfd p = {.fd = tcp_fd(s), .events = POLLIN};
+
+	if (s->link == NULL)
+		poll(&p, 1, wait_ms);
+	else if (link_wait_with(s->link, wait_ms, p.fd) < 0)
+		poll(&p, 1, wait_ms); /* closed: the session finds it so in its time, and says it */
+	tcp_tick(s);
+	return host_interrupted() ? SESSION_INTERRUPTED : SESSION_OK;
+}
+
+/* The index of the target that connects for a port. */
+static bool
+target_of(const struct session *s, const struct ep_tcpcheck_row *row, uint32_t *target)
+{
+	const struct ep_tcpcheck_targets *t = &s->config->targets;
+
+	for (uint32_t i = 0; i < t->count; i++) {
+		if (t->target[i].port != row->port || t->target[i].transport != row->transport)
+			continue;
+		*target = i;
+		return true;
+	}
+	return false;
+}
+
+static bool
+is_first_level(const struct ep_tcpcheck_row *row)
+{
+	return row->check ==
+		(row->transport == EP_TCPCHECK_UDP ? EP_TCPCHECK_STUN : EP_TCPCHECK_CONNECT);
+}
+
+static void
+phase_rows(struct session *s, const char *phase)
+{
+	uint32_t count, target;
+	const struct ep_tcpcheck_row *from = ep_tcpcheck_rows(s->check, &count);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct ep_tcpcheck_load load;
+		struct ep_result_tcp row;
+
+		tcp_row_of(&row, &from[i], phase);
+		if (is_first_level(&from[i]) && target_of(s, &from[i], &target)) {
+			ep_tcpcheck_load(s->check, target, &load);
+			if (load.attempts > 0)
+				tcp_row_connects(&row, &load);
+		}
+		ep_result_add_tcp(s->result, &row);
+	}
+}
+
+/* A round of all levels, and beside it a few seconds of connects. */
+static enum session_status
+tcp_phase(struct session *s, const char *phase)
+{
+	const uint64_t start_ns = host_now_ns();
+	enum session_status status = SESSION_OK;
+	bool loading = true;
+
+	ep_tcpcheck_round_start(s->check, start_ns);
+	ep_tcpcheck_load_start(s->check, s->config->tcp_rate_hz, start_ns);
+	while (status == SESSION_OK && host_now_ns() - start_ns < PHASE_NS &&
+		(loading || !ep_tcpcheck_round_done(s->check) ||
+			!ep_tcpcheck_load_done(s->check))) {
+		status = tcp_step(s);
+		if (loading && host_now_ns() - start_ns >= AROUND_NS) {
+			ep_tcpcheck_load_stop(s->check);
+			loading = false;
+		}
+	}
+	ep_tcpcheck_load_stop(s->check);
+	ep_tcpcheck_round_stop(s->check, host_now_ns());
+	if (status == SESSION_OK)
+		phase_rows(s, phase);
+	return status;
 }
 
 enum session_status
-tcp_round(struct session *s, const char *phase)
+tcp_before(struct session *s)
 {
-	enum session_status status = SESSION_OK;
-
-	if (!tcp_wanted(s))
+	if (s->check == NULL)
 		return SESSION_OK;
-	tcp_start(s, host_now_ns());
-	while (status == SESSION_OK && !ep_tcpcheck_poll(&s->tcp_round, host_now_ns())) {
-		usleep(1000);
-		if (host_interrupted())
-			status = SESSION_INTERRUPTED;
-	}
-	for (uint32_t i = 0; i < s->tcp_round.count && status == SESSION_OK; i++) {
-		const struct ep_tcpcheck_one *one = &s->tcp_round.one[i];
-		char detail[256];
-
-		ep_tcpcheck_sentence(one, detail, sizeof(detail));
-		tcp_row(s, one, phase, one->connect_ns, detail);
-	}
-	ep_tcpcheck_close(&s->tcp_round);
-	s->tcp_running = false;
-	return status;
+	s->tcp_hold_ns = host_now_ns();
+	ep_tcpcheck_hold_start(s->check, s->tcp_hold_ns);
+	return tcp_phase(s, "before");
 }
 
 void
 tcp_during_begin(struct session *s)
 {
-	memset(s->tcp, 0, sizeof(s->tcp));
-	s->tcp_during = tcp_wanted(s);
-	s->tcp_next_ns = 0;
+	s->tcp_during = s->check != NULL;
+	s->tcp_loading = false;
 }
 
-/* Add a finished round to the rows of the load. */
-static void
-tcp_note(struct session *s)
+/* Whether a port was open before the load. */
+static bool
+was_open_before(const struct session *s, const struct ep_result_tcp *row)
 {
-	for (uint32_t i = 0; i < s->tcp_round.count; i++) {
-		const struct ep_tcpcheck_one *one = &s->tcp_round.one[i];
-		struct session_tcp *t = &s->tcp[i];
+	for (uint32_t i = 0; i < s->result->tcp_count; i++) {
+		const struct ep_result_tcp *r = &s->result->tcp[i];
 
-		t->rounds++;
-		if (one->connect_ns > t->worst_ns)
-			t->worst_ns = one->connect_ns;
-		if (one->status == EP_TCPCHECK_OPEN)
-			t->open++;
-		else if (t->bad.status == EP_TCPCHECK_PENDING)
-			t->bad = *one;
+		if (r->port == row->port && strcmp(r->transport, row->transport) == 0 &&
+			strcmp(r->check, row->check) == 0 && strcmp(r->phase, "before") == 0)
+			return strcmp(r->status, "open") == 0;
 	}
+	return false;
 }
 
-void
-tcp_tick(struct session *s, uint64_t now_ns)
+/* A port that fails only under load lacks no rule: something on the way is full. */
+static void
+load_advice(const struct session *s, struct ep_result_tcp *row)
 {
-	/* Only while the load's probes are on their way. */
-	if (!s->tcp_during || s->trial_start_ns == 0 || s->next_interval_ns == 0)
+	if (strcmp(row->status, "open") == 0 || !was_open_before(s, row))
 		return;
-	if (s->tcp_running && ep_tcpcheck_poll(&s->tcp_round, now_ns)) {
-		tcp_note(s);
-		ep_tcpcheck_close(&s->tcp_round);
-		s->tcp_running = false;
-	}
-	if (!s->tcp_running && now_ns >= s->tcp_next_ns) {
-		s->tcp_next_ns = now_ns + EP_NS_PER_S;
-		tcp_start(s, now_ns);
-	}
-}
-
-/* Let the round that is under way end: a port that drops SYNs is known as such only after the time-out. */
-static void
-tcp_last_round(struct session *s)
-{
-	while (s->tcp_running && !ep_tcpcheck_poll(&s->tcp_round, host_now_ns()) &&
-		!host_interrupted()) {
-		link_wait(s->link, 1);
-		usleep(1000);
-	}
-	if (s->tcp_running && !host_interrupted())
-		tcp_note(s);
-	ep_tcpcheck_close(&s->tcp_round);
-	s->tcp_running = false;
+	snprintf(row->advice, sizeof(row->advice),
+		"it is open without the load, so no rule is missing: something on the way is full. "
+		"On a Linux firewall: dmesg | grep 'table full'; compare conntrack -C with sysctl "
+		"net.netfilter.nf_conntrack_max and raise it; nft list ruleset | grep -E 'ct "
+		"count|limit'. At a cloud: the session table of its gateway or instance size");
 }
 
 void
@@ -126,20 +216,63 @@ tcp_during_end(struct session *s)
 	if (!s->tcp_during)
 		return;
 	s->tcp_during = false;
-	tcp_last_round(s);
-	for (uint32_t i = 0; i < s->tcp_round.count; i++) {
-		struct session_tcp *t = &s->tcp[i];
-		struct ep_tcpcheck_one one = t->bad;
-		char detail[256];
+	ep_tcpcheck_load_stop(s->check);
+	/* What is under way ends by itself: a port that drops SYNs is known as such only after the time-out. */
+	while (s->tcp_loading && !ep_tcpcheck_load_done(s->check))
+		if (tcp_step(s) != SESSION_OK)
+			break;
+	for (uint32_t i = 0; s->tcp_loading && i < s->config->targets.count; i++) {
+		struct ep_tcpcheck_load load;
+		struct ep_result_tcp row;
 
-		if (t->rounds == 0)
+		ep_tcpcheck_load(s->check, i, &load);
+		if (load.attempts == 0)
 			continue;
-		if (t->bad.status == EP_TCPCHECK_PENDING) {
-			one.port = s->tcp_round.one[i].port;
-			one.status = EP_TCPCHECK_OPEN;
-		}
-		snprintf(detail, sizeof(detail), "%u of %u connects while the load ran succeeded",
-			t->open, t->rounds);
-		tcp_row(s, &one, "during", t->worst_ns, detail);
+		tcp_row_of_load(&row, &load, &s->config->targets.target[i], "during");
+		load_advice(s, &row);
+		ep_result_add_tcp(s->result, &row);
+		if (load.own_failures + load.late > 0)
+			ep_result_warn(s->result,
+				"of the connects to %s %u under load this host itself failed %lu "
+				"and "
+				"began %lu late, so that they say little of the path",
+				load.transport == EP_TCPCHECK_UDP ? "UDP" : "TCP", load.port,
+				(unsigned long)load.own_failures, (unsigned long)load.late);
 	}
+}
+
+enum session_status
+tcp_after(struct session *s)
+{
+	return s->check != NULL ? tcp_phase(s, "after") : SESSION_OK;
+}
+
+static void
+hold_rows(struct session *s)
+{
+	const uint64_t load_ns =
+		s->tcp_load_ns > s->tcp_hold_ns ? s->tcp_load_ns - s->tcp_hold_ns : 0;
+
+	for (uint32_t i = 0; i < s->config->targets.count; i++) {
+		struct ep_tcpcheck_hold hold;
+		struct ep_result_tcp row;
+
+		/* One that never came to be is the matter of the rows of its port. */
+		if (!ep_tcpcheck_hold(s->check, i, &hold) || hold.held_ns == 0)
+			continue;
+		tcp_row_of_hold(&row, &hold, &s->config->targets.target[i], load_ns);
+		ep_result_add_tcp(s->result, &row);
+	}
+}
+
+void
+tcp_end(struct session *s)
+{
+	if (s->check == NULL)
+		return;
+	ep_tcpcheck_hold_stop(s->check, host_now_ns());
+	if (s->tcp_hold_ns != 0)
+		hold_rows(s);
+	ep_tcpcheck_destroy(s->check);
+	s->check = NULL;
 }

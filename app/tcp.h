@@ -1,15 +1,36 @@
 #pragma once
 
-/** @file The plain TCP check of a run: before, during and after the load. */
+/**
+ * @file
+ * The fallback check around and during a load. One checker for the whole of it, moved on by the main thread at every wait: a round of
+ * all levels and a few seconds of connects before and after, connects at --tcp-rate during the load, and one held connection a port from the
+ * first to the last.
+ */
 
 #include "session.h"
 
-/** One round, waited for; a row a port. Nothing to do without TCP ports. */
-enum session_status tcp_round(struct session *s, const char *phase);
+/** A checker as the options say. @param device To bind to; NULL: the kernel routes. @return 0 or -errno with a sentence. */
+int tcp_checker(const struct config *config, const struct ep_wire_ip *peer, const char *device,
+	struct ep_tcpcheck **out, struct ep_err *err);
 
-/** From now on one round a second, until tcp_during_end() writes a row a port. */
+/** What a wait has to watch beside its own: -1 without a check. */
+int tcp_fd(const struct session *s);
+
+/** At most @p wait_ms, less where the check has something to do before. */
+int tcp_wait_ms(const struct session *s, int wait_ms);
+
+/** Move the check on: after each wait. */
+void tcp_tick(struct session *s);
+
+/** The phase before the load; waits for it. Nothing to do without a checker. */
+enum session_status tcp_before(struct session *s);
+
+/** From now on connects go on while probes are on their way, until tcp_during_end() writes their rows. */
 void tcp_during_begin(struct session *s);
 void tcp_during_end(struct session *s);
 
-/** Move the check on: called at each look around of the session. */
-void tcp_tick(struct session *s, uint64_t now_ns);
+/** The phase after the load, and the rows of the held connections. */
+enum session_status tcp_after(struct session *s);
+
+/** Write the rows of the held connections, once, and close all. Also after an interrupted run. */
+void tcp_end(struct session *s);

@@ -3,35 +3,26 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-build_packages=(meson ninja-build gcc libc6-dev clang pkg-config libdpdk-dev libbpf-dev libjansson-dev libmnl-dev libssl-dev
+build_packages=(meson ninja-build gcc libc6-dev clang pkg-config libdpdk-dev libbpf-dev libjansson-dev libmnl-dev libssl-dev libyaml-dev
 	libcmocka-dev python3)
 lab_packages=(nftables iproute2 ethtool)
-<<<<<<< HEAD
-test_packages=("${lab_packages[@]}" tcpdump tshark iputils-ping openssl python3-jsonschema shellcheck cppcheck clang-format
-	jq valgrind)
+# Servers that are not ours, for the tests to run in their own namespaces: nothing of them is to run on this host.
+server_packages=(coturn nginx-light libnginx-mod-stream libnice10)
+test_packages=("${lab_packages[@]}" "${server_packages[@]}" tcpdump tshark iputils-ping openssl python3-jsonschema shellcheck
+	cppcheck clang-format jq valgrind)
 bench_packages=(dpdk-dev iproute2 libbpf-dev)
-=======
-test_packages=("${lab_packages[@]}" tcpdump tshark iputils-ping openssl python3-jsonschema shellcheck cppcheck clang-format)
 cross_packages=(gcc-aarch64-linux-gnu qemu-user-static)
->>>>>>> tags
 log=build/setup.log
 
 usage()
 {
 	cat <<'END'
-<<<<<<< HEAD
-Usage: scripts/setup.sh [--lab] [--tests] [--bench] [--debug]
+Usage: scripts/setup.sh [--lab] [--tests] [--bench] [--cross] [--debug]
 
   --lab    also what the lab and the demo need (nftables, iproute2, ethtool)
   --tests  also what the tests need
   --bench  also what tests/bench/compare.sh and tests/bench/afxdp/compare.sh need (DPDK's testpmd)
-=======
-Usage: scripts/setup.sh [--lab] [--tests] [--cross] [--debug]
-
-  --lab    also what the lab and the demo need (nftables, iproute2, ethtool)
-  --tests  also what the tests need
   --cross  also what scripts/aarch64.sh needs, the build for aarch64 on x86-64
->>>>>>> tags
   --debug  also the debug build with ASan and UBSan, in build-debug/
 
 The program is build/app/everyport. With CI=true a compiler warning is an error. Exit codes: 0 done, 1 the build failed,
@@ -73,7 +64,23 @@ apt()
 	local as_root=()
 
 	((EUID == 0)) || as_root=(sudo)
-	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" >>"$log" 2>&1 </dev/null
+	# Offline: systemd starts no service that comes with a package.
+	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1 apt-get -qq -o DPkg::Lock::Timeout=300 "$@" >>"$log" 2>&1 </dev/null
+}
+
+# idle_services PACKAGE...: those of them that are servers do not start at the next boot either.
+idle_services()
+{
+	local package as_root=()
+
+	[[ -n $(type -P systemctl) ]] || return 0
+	((EUID == 0)) || as_root=(sudo)
+	for package in "$@"; do
+		case $package in
+		coturn) "${as_root[@]}" systemctl disable coturn >>"$log" 2>&1 || true ;;
+		nginx-light) "${as_root[@]}" systemctl disable nginx >>"$log" 2>&1 || true ;;
+		esac
+	done
 }
 
 install_packages()
@@ -88,10 +95,12 @@ install_packages()
 		fail 3 "not root and no sudo; as root: apt-get install ${wanted[*]}"
 	say "installing ${wanted[*]}"
 	# The package lists are fetched only where those that are there do not do.
-	apt install -y --no-install-recommends "${wanted[@]}" && return 0
-	say "updating the package lists"
-	apt update || fail 3 "apt-get update failed"
-	apt install -y --no-install-recommends "${wanted[@]}" || fail 3 "apt-get could not install ${wanted[*]}"
+	if ! apt install -y --no-install-recommends "${wanted[@]}"; then
+		say "updating the package lists"
+		apt update || fail 3 "apt-get update failed"
+		apt install -y --no-install-recommends "${wanted[@]}" || fail 3 "apt-get could not install ${wanted[*]}"
+	fi
+	idle_services "${wanted[@]}"
 }
 
 # build_in DIRECTORY MESON_OPTION...: configure when new or when the options are others than last time, then build.
@@ -116,22 +125,15 @@ for option in "$@"; do
 	case $option in
 	--lab) packages+=("${lab_packages[@]}") ;;
 	--tests) packages+=("${test_packages[@]}") ;;
-<<<<<<< HEAD
 	--bench) packages+=("${bench_packages[@]}") ;;
-=======
 	--cross) packages+=("${cross_packages[@]}") ;;
->>>>>>> tags
 	--debug) debug=1 ;;
 	--help | -h)
 		usage
 		exit 0
 		;;
 	*)
-<<<<<<< HEAD
-		say "'$option' is not an option: --lab, --tests, --bench, --debug"
-=======
-		say "'$option' is not an option: --lab, --tests, --cross, --debug"
->>>>>>> tags
+		say "'$option' is not an option: --lab, --tests, --bench, --cross, --debug"
 		exit 2
 		;;
 	esac

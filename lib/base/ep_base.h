@@ -168,6 +168,18 @@ int ep_sizes_parse(const char *text, const char *what, struct ep_sizes *sizes, s
 /** Mean frame size with FCS of a pattern [B]. */
 double ep_sizes_mean(const struct ep_sizes *sizes);
 
+/**
+ * Write bytes that somebody else chose for people: printable ASCII stays, every other byte becomes "?".
+ *
+ * @param len
+ *   Size of @p buf [B], at least 1; what does not fit is cut.
+ * @param bytes
+ *   [count]
+ * @return
+ *   @p buf, with NUL.
+ */
+const char *ep_text_format(char *buf, size_t len, const void *bytes, size_t count);
+
 /** Format a count of packets a second for people: "100 kpps", "1.5 Mpps", four digits. Returns @p buf. */
 const char *ep_pps_format(char *buf, size_t len, double pps);
 

@@ -48,3 +48,15 @@ ep_duration_format(char *buf, size_t len, uint64_t ns)
 
 	return format_units(buf, len, (double)ns, unit);
 }
+
+const char *
+ep_text_format(char *buf, size_t len, const void *bytes, size_t count)
+{
+	const unsigned char *const in = bytes;
+	size_t i = 0;
+
+	for (; i < count && i < len - 1; i++)
+		buf[i] = in[i] >= ' ' && in[i] <= '~' ? (char)in[i] : '?';
+	buf[i] = '\0';
+	return buf;
+}

@@ -1,4 +1,4 @@
-/* The ports[] table, RFC 4180. */
+/* The ports[] table, RFC 4180; of the fallback check alone the tcp[] table. */
 
 #include "report_priv.h"
 
@@ -35,6 +35,10 @@ ep_report_csv(const struct ep_result *r, char **text)
 {
 	struct report_buf b = {0};
 
+	if (report_is_tcp(r)) {
+		report_tcp_csv(&b, r);
+		return report_finish(&b, text);
+	}
 	report_printf(
 		&b, "port,direction,sent,received,lost,duplicates,reordered,late,verdict\r\n");
 	for (uint32_t i = 0; i < r->range->port_count; i++) {

@@ -354,25 +354,6 @@ json_latencies(struct json_writer *w, const struct ep_result *r)
 	json_lines(w, "latency", o);
 }
 
-static void
-json_tcp(struct json_writer *w, const struct ep_result *r)
-{
-	json_open(w, "tcp", "[");
-	for (uint32_t i = 0; i < r->tcp_count; i++) {
-		const struct ep_result_tcp *row = &r->tcp[i];
-		json_t *o = json_object();
-
-		json_put(w, o, "port", json_integer(row->port));
-		json_put(w, o, "check", json_text(row->check));
-		json_put(w, o, "phase", json_text(row->phase));
-		json_put(w, o, "status", json_text(row->status));
-		json_put(w, o, "connect_ms", json_number(row->connect_ms, row->connect_ms >= 0));
-		json_put(w, o, "detail", json_text(row->detail));
-		json_entry(w, o);
-	}
-	json_close(w, "]");
-}
-
 static json_t *
 json_both(
 	struct json_writer *w, const uint64_t count[EP_RESULT_DIRS], bool up_known, bool down_known)
@@ -564,7 +545,13 @@ ep_report_json(const struct ep_result *r, char **text)
 	json_port_lists(&w, r, "dead_ports", EP_RESULT_PORT_DEAD);
 	json_port_lists(&w, r, "lossy_ports", EP_RESULT_PORT_LOSSY);
 	json_latencies(&w, r);
-	json_tcp(&w, r);
+	json_open(&w, "tcp", "[");
+	for (uint32_t i = 0; i < r->tcp_count; i++) {
+		json_t *row = report_tcp_json(&r->tcp[i]);
+
+		json_entry(&w, row);
+	}
+	json_close(&w, "]");
 	json_member(&w, "nat", json_object());
 	json_trials(&w, r);
 	json_intervals(&w, r);

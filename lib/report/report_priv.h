@@ -34,6 +34,11 @@ size_t report_utf8_len(const char *s);
 /** Copy a text for JSON: each byte that is not UTF-8 becomes U+FFFD. @return Malloc'ed, or NULL. */
 char *report_utf8(const char *s);
 
+struct json_t;
+
+/** A row of tcp[] as JSON; NULL without memory. */
+struct json_t *report_tcp_json(const struct ep_result_tcp *row);
+
 /** Columns of the text report. */
 #define REPORT_COLUMNS 96
 
@@ -60,3 +65,12 @@ void report_hints(struct report_buf *b, const struct ep_result *r);
 
 /** Append how the stream of a direction left, where that is known. */
 void report_pacing(struct report_buf *b, const struct ep_result_trial *t, enum ep_result_dir dir);
+
+/** Append the fallback check: a table of ports and phases, or, where it was made alone, of every level. */
+void report_tcp(struct report_buf *b, const struct ep_result *r);
+
+/** Append tcp[] as CSV. */
+void report_tcp_csv(struct report_buf *b, const struct ep_result *r);
+
+/** Whether the result is of the fallback check alone. */
+bool report_is_tcp(const struct ep_result *r);

@@ -28,12 +28,16 @@ text_head(struct report_buf *b, const struct ep_result *r)
 	};
 	char line[256], lead[32], count[32], ports[96];
 
-	if (ep_range_format(r->range, NULL, ports, sizeof(ports)) >= sizeof(ports))
+	if (r->range->port_count > 0 &&
+		ep_range_format(r->range, NULL, ports, sizeof(ports)) >= sizeof(ports))
 		snprintf(ports, sizeof(ports), "%u to %u with gaps", r->range->port[0],
 			r->range->port[r->range->port_count - 1]);
-	snprintf(line, sizeof(line), "everyport %s, %s UDP port%s (%s), %s", r->command,
-		ep_result_count_format(count, sizeof(count), r->range->port_count),
-		r->range->port_count == 1 ? "" : "s", ports, r->started);
+	if (report_is_tcp(r))
+		snprintf(line, sizeof(line), "everyport %s, %s", r->command, r->started);
+	else
+		snprintf(line, sizeof(line), "everyport %s, %s UDP port%s (%s), %s", r->command,
+			ep_result_count_format(count, sizeof(count), r->range->port_count),
+			r->range->port_count == 1 ? "" : "s", ports, r->started);
 	snprintf(lead, sizeof(lead), "%s   ", word[r->verdict]);
 	report_wrap(b, lead, line);
 	report_append(b, "\n", 1);
@@ -416,49 +420,6 @@ text_impair(struct report_buf *b, const struct ep_result *r)
 	report_wrap(b, "  ", line);
 }
 
-/* --- TCP --- */
-
-static const char *
-text_tcp_cell(const struct ep_result *r, uint16_t port, const char *phase, char *buf, size_t len)
-{
-	snprintf(buf, len, "-");
-	for (uint32_t i = 0; i < r->tcp_count; i++) {
-		const struct ep_result_tcp *row = &r->tcp[i];
-
-		if (row->port != port || strcmp(row->phase, phase) != 0)
-			continue;
-		if (row->connect_ms >= 0 && strcmp(row->status, "open") == 0)
-			snprintf(buf, len, "%s (%.3g ms)", row->status, row->connect_ms);
-		else
-			snprintf(buf, len, "%s", row->status);
-	}
-	return buf;
-}
-
-static void
-text_tcp(struct report_buf *b, const struct ep_result *r)
-{
-	char before[48], during[48], after[48];
-
-	if (r->tcp_count == 0)
-		return;
-	report_printf(b, "\n  %-12s%-20s%-20s%s\n", "TCP port", "before the load",
-		"during the load", "after the load");
-	for (uint32_t i = 0; i < r->tcp_count; i++) {
-		const uint16_t port = r->tcp[i].port;
-		bool shown = false;
-
-		for (uint32_t k = 0; k < i; k++)
-			shown |= r->tcp[k].port == port;
-		if (shown)
-			continue;
-		report_printf(b, "  %-12u%-20s%-20s%s\n", port,
-			text_tcp_cell(r, port, "before", before, sizeof(before)),
-			text_tcp_cell(r, port, "during", during, sizeof(during)),
-			text_tcp_cell(r, port, "after", after, sizeof(after)));
-	}
-}
-
 /* --- How much the run can say of one port --- */
 
 static void
@@ -505,7 +466,8 @@ ep_report_text(const struct ep_result *r, char **text)
 	for (int d = 0; d < EP_RESULT_DIRS; d++)
 		ep_result_totals(r, (enum ep_result_dir)d, &t.dir[d]);
 	text_head(&b, r);
-	report_append(&b, "\n", 1);
+	if (r->trial_count > 0)
+		report_append(&b, "\n", 1);
 	for (uint32_t i = 0; i < r->trial_count; i++)
 		text_trial(&b, &r->trial[i]);
 	if (r->trial_count > 0) {
@@ -516,7 +478,7 @@ ep_report_text(const struct ep_result *r, char **text)
 		text_ruled_out(&b, r, &t);
 		text_impair(&b, r);
 	}
-	text_tcp(&b, r);
+	report_tcp(&b, r);
 	report_hints(&b, r);
 	return report_finish(&b, text);
 }

@@ -75,10 +75,36 @@ hint_any_dead(const struct ep_result *r)
 }
 
 static bool
+hint_tcp_is_shut(const struct ep_result_tcp *row)
+{
+	return row->required && strcmp(row->status, "open") != 0;
+}
+
+/* What each shut port asks for, once a port and status: the phases of a run ask for the same. */
+static void
+hint_tcp(struct report_buf *b, const struct ep_result *r, bool *said)
+{
+	for (uint32_t i = 0; i < r->tcp_count; i++) {
+		const struct ep_result_tcp *row = &r->tcp[i];
+		char text[sizeof(row->advice) + 64];
+		bool known = !hint_tcp_is_shut(row) || row->advice[0] == '\0';
+
+		for (uint32_t k = 0; k < i && !known; k++)
+			known = hint_tcp_is_shut(&r->tcp[k]) &&
+				strcmp(r->tcp[k].advice, row->advice) == 0;
+		if (known)
+			continue;
+		snprintf(text, sizeof(text), "%s %u: %s",
+			strcmp(row->transport, "udp") == 0 ? "UDP" : "TCP", row->port, row->advice);
+		hint_say(b, said, text);
+	}
+}
+
+static bool
 hint_any_tcp_shut(const struct ep_result *r)
 {
 	for (uint32_t i = 0; i < r->tcp_count; i++) {
-		if (r->tcp[i].required && strcmp(r->tcp[i].status, "open") != 0)
+		if (hint_tcp_is_shut(&r->tcp[i]))
 			return true;
 	}
 	return false;
@@ -92,7 +118,8 @@ hint_fail(struct report_buf *b, const struct ep_result *r, bool *said)
 			"Dead ports: look for UDP rules (firewall, security group, NAT) that leave "
 			"these ports out. Dead up: "
 			"rules towards the server; dead down: rules for its answers.");
-	if (hint_any_tcp_shut(r))
+	hint_tcp(b, r, said);
+	if (hint_any_tcp_shut(r) && !report_is_tcp(r))
 		hint_say(b, said,
 			"TCP: clients that cannot use UDP fall back to these ports. \"refused\": "
 			"nothing listens there; "
@@ -140,7 +167,8 @@ report_hints(struct report_buf *b, const struct ep_result *r)
 
 	switch (r->verdict) {
 	case EP_RESULT_PASS:
-		hint_more_probes(b, r, &said);
+		if (!report_is_tcp(r))
+			hint_more_probes(b, r, &said);
 		break;
 	case EP_RESULT_FAIL:
 		hint_fail(b, r, &said);

@@ -142,15 +142,92 @@ struct ep_result_interval {
 	uint64_t received[EP_RESULT_DIRS]; /**< First copies. */
 };
 
-/** A row of the TCP check. */
+/** Causes of failure that are counted apart. */
+#define EP_RESULT_CAUSES_MAX 12
+
+/** How often something ended in one way. */
+struct ep_result_cause {
+	char status[16]; /**< As ep_result_tcp.status; "" ends the list. */
+	uint64_t count;
+};
+
+/** What a TLS handshake showed. */
+struct ep_result_tls {
+	bool known;
+	char version[16];
+	char alpn[32];
+	char subject[128];
+	char issuer[128];
+	int32_t days_left; /**< Negative: it has expired [days]. */
+	bool verified;
+	char verify_text[96];
+};
+
+/** Connects at a rate, open loop. */
+struct ep_result_connects {
+	bool known;
+	uint64_t attempts;
+	uint64_t failures;             /**< What the path or the peer failed. */
+	uint64_t own_failures;         /**< What this host failed: no port, no descriptor. */
+	uint64_t late;                 /**< Attempts that this host began more than 100 ms late. */
+	double p50_ms, p99_ms, max_ms; /**< 0: none was open. */
+	struct ep_result_cause cause[EP_RESULT_CAUSES_MAX];
+};
+
+/** A connection that was held through the run. */
+struct ep_result_held {
+	bool known;
+	double held_s;
+	uint64_t sent, answered; /**< Messages, one a second. */
+	uint32_t stalls;
+	double longest_silence_s;
+	double event_s; /**< When it broke or fell silent, from its beginning [s]; negative: never. */
+	double load_s;   /**< The same from the beginning of the load; may be negative [s]. */
+	bool by_service; /**< The service ended it in an orderly way. */
+};
+
+/** Many connections to one port. */
+struct ep_result_capacity {
+	bool known;
+	uint32_t wanted, established, held, answered, acknowledged, lost_held;
+	struct ep_result_cause cause[EP_RESULT_CAUSES_MAX]; /**< Of connects that failed. */
+	double rate_hz;                                     /**< Established a second. */
+	double p50_ms, p99_ms, max_ms;
+	double answer_p50_ms, answer_p99_ms, answer_max_ms;
+	uint64_t memory_bytes; /**< Of this program for them [B]. */
+};
+
+/** Idle connections of one age. */
+struct ep_result_idle {
+	bool known;
+	double age_s;
+	uint32_t connections, alive, reset, lost, closed, failed;
+	double closed_s; /**< When the first was closed by the service; 0: none [s]. */
+};
+
+/** A row of the fallback check. Zero-initialised parts are not known. */
 struct ep_result_tcp {
+	char transport[8]; /**< "tcp", "udp"; "" is "tcp". */
 	uint16_t port;
-	char check[16];    /**< "connect". */
-	char phase[16];    /**< "before", "during", "after". */
-	char status[16];   /**< "open", "refused", "filtered", "unreachable", "reset", "busy". */
+	char check
+		[16]; /**< "connect", "http", "tls", "turn-tls", "ice-tcp", "stun", "turn", "held", "capacity", "idle". */
+	char phase[16];    /**< "alone", "before", "during", "after". */
+	char status[16];   /**< "open", or what was the matter: see docs/results.md. */
+	bool required;     /**< Whether not being open fails the run. */
 	double connect_ms; /**< Negative: none. */
+	double tls_ms;     /**< 0: none. */
+	double answer_ms;  /**< 0: none. */
+	char reply[128];
+	char mapped[64]; /**< Our address as the far side sees it; "" where it did not say. */
 	char detail[256];
-	bool required; /**< Whether not being open fails the run. */
+	char advice[512]; /**< What to do where it is not open. */
+	bool has_icmp;
+	uint8_t icmp_type, icmp_code;
+	struct ep_result_tls tls;
+	struct ep_result_connects connects;
+	struct ep_result_held held;
+	struct ep_result_capacity capacity;
+	struct ep_result_idle idle;
 };
 
 /** A key with a value, for config{} and host{}. */
@@ -188,7 +265,7 @@ struct ep_result_totals {
 struct ep_result {
 	char tool_version[32];
 	char dpdk_version[64];
-	char command[16];                     /**< "loop", "run". */
+	char command[16];                     /**< "loop", "run", "tcp". */
 	char started[40];                     /**< RFC 3339, UTC. */
 	struct ep_range *range;               /**< Owned copy. */
 	struct ep_result_port *port;          /**< [range->port_count]. */

@@ -264,7 +264,19 @@ static bool
 tcp_is_same(const struct ep_result_tcp *a, const struct ep_result_tcp *b)
 {
 	return tcp_is_bad(a) && tcp_is_bad(b) && a->port == b->port &&
-		strcmp(a->check, b->check) == 0 && strcmp(a->status, b->status) == 0;
+		strcmp(a->transport, b->transport) == 0 && strcmp(a->check, b->check) == 0 &&
+		strcmp(a->status, b->status) == 0;
+}
+
+/* "TCP 443", "UDP 443 (stun)" */
+static const char *
+reason_tcp_name(char *buf, size_t len, const struct ep_result_tcp *row)
+{
+	const bool plain = strcmp(row->check, "connect") == 0;
+
+	snprintf(buf, len, "%s %u%s%s%s", strcmp(row->transport, "udp") == 0 ? "UDP" : "TCP",
+		row->port, plain ? "" : " (", plain ? "" : row->check, plain ? "" : ")");
+	return buf;
 }
 
 /* One sentence for all phases in which a port was shut in the same way: "before, during and after". */
@@ -272,8 +284,15 @@ static void
 reason_tcp_row(struct result_judge *j, uint32_t first)
 {
 	const struct ep_result_tcp *row = &j->r->tcp[first];
-	char phases[64] = "";
+	char phases[64] = "", name[48];
 	uint32_t left = 0;
+
+	reason_tcp_name(name, sizeof(name), row);
+	if (strcmp(row->phase, "alone") == 0) {
+		reason_fail(j, "%s is %s%s%s", name, row->status,
+			row->detail[0] != '\0' ? ": " : "", row->detail);
+		return;
+	}
 
 	for (uint32_t i = first; i < j->r->tcp_count; i++)
 		left += tcp_is_same(row, &j->r->tcp[i]);
@@ -286,7 +305,7 @@ reason_tcp_row(struct result_judge *j, uint32_t first)
 				: left == 1 ? " and "
 					    : "");
 	}
-	reason_fail(j, "TCP %u is %s %s the load%s%s", row->port, row->status, phases,
+	reason_fail(j, "%s is %s %s the load%s%s", name, row->status, phases,
 		row->detail[0] != '\0' ? ": " : "", row->detail);
 }
 

@@ -8,7 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BACKLOG 16
+/* Checks of capacity open a thousand connections a second; the kernel has its own limit (net.core.somaxconn). */
+#define BACKLOG 4096
 
 static const struct ep_wire_ip any_ipv4 = {.family = EP_WIRE_IPV4};
 

@@ -61,17 +61,11 @@ bench_tx(const struct bench *b, struct bench_samples *samples, struct ep_err *er
 int
 bench_tx_stamp(const struct bench *b, struct bench_samples *samples, struct ep_err *err)
 {
-#ifdef EP_SCHED_BURST
 	const struct rig_cfg cfg = {.kind = RIG_SINK};
 	struct ep_engine_trial trial = rig_trial();
 
 	trial.stamp = EP_ENGINE_STAMP_PACKET;
 	return tx_run(b, &cfg, &trial, samples, err);
-#else
-	(void)b;
-	(void)samples;
-	return ep_err_set(err, -ENOTSUP, "the engine does not stamp each packet yet");
-#endif
 }
 
 /* 10,001 ports x 1,000 source ports x 100 addresses. */

@@ -13,16 +13,7 @@ LIB_NAME(lib_perm)(struct lib_work *w)
 {
 	uint32_t flow[EP_WIRE_BURST], seq[EP_WIRE_BURST];
 
-#ifdef EP_SCHED_BURST
 	ep_sched_next_burst(&w->space, &w->cursor, EP_WIRE_BURST, flow, seq);
-#else
-	for (uint32_t i = 0; i < EP_WIRE_BURST; i++) {
-		uint64_t seq64;
-
-		flow[i] = ep_sched_next(&w->space, &w->cursor, &seq64);
-		seq[i] = (uint32_t)seq64;
-	}
-#endif
 	memcpy(w->flow, flow, sizeof(flow));
 	memcpy(w->seq, seq, sizeof(seq));
 }

@@ -22,7 +22,9 @@ fails_with 2 "\-\-cores 0,1,0.*CPU 0 twice" "a core named twice" "$EP_BIN" loop 
 fails_with 2 "\-\-sweep-rate max" "a sweep as fast as possible" "$EP_BIN" loop --sweep-rate max
 fails_with 2 "\-\-sweep-rate.*366 days" "a sweep that takes years" "$EP_BIN" loop --sweep-rate 1pps --sources 45000
 fails_with 2 "\-\-fast.*unknown option" "an unknown option" "$EP_BIN" loop --fast
-fails_with 2 "\-\-peer is no option of everyport loop" "an option of another command" "$EP_BIN" loop --peer 127.0.0.1
+fails_with 2 "\-\-once is no option of everyport loop" "an option of another command" "$EP_BIN" loop --once
+fails_with 2 "\-\-peer 127.0.0.1.*two --dev" "a server behind the in-memory pair" "$EP_BIN" loop --peer 127.0.0.1
+fails_with 2 "needs --peer" "a check of nowhere" "$EP_BIN" loop --tcp 443
 fails_with 2 "\-\-rate needs a value" "an option without its value" "$EP_BIN" loop --rate
 fails_with 2 "stray.*not an option" "a stray word" "$EP_BIN" loop stray
 fails_with 2 "\-\-html.*not in this version" "what is not there yet is refused" "$EP_BIN" loop --html x

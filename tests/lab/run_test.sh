@@ -18,17 +18,19 @@ wait_for 5 grep -q ready "$tmp/lines.server"
 start "$tmp/lines.log" "$lab" exec initiator python3 "$top/tests/lab/tcp_lines.py" talk "$responder" 443
 lines_pid=$started_pid
 serve
-like "$(cat "$tmp/serve.log")" 'not on 443: in use' "serve says which TCP port it could not have"
+like "$(cat "$tmp/serve.log")" 'not on TCP 443: in use' "serve says which TCP port it could not have"
 # Exact, also where this machine is too busy for a valid measurement: what the tester itself did not do is in the ledger.
 "$lab" flush
-run --duration 10s --rate 100kpps
+# What has 443 speaks no TLS, and is checked for what it is.
+tcp=80,443=connect,7881
+run --duration 10s --rate 100kpps --tcp $tcp
 like "$code" '^(1|5)$' "100 kpps in both directions for 10 s: exit 1 (fail), or 5 where the machine was too busy"
 succeeds "10,001 ports, every ledger closes, the schema holds" "$check" "$json" ports=10001 closes schema
 succeeds "each of the 10,001 ports equals nftables' counter, up and down" "$top/scripts/lab/compare" "$csv" --json "$json"
 for rate in 100kpps 50kpps 25kpps; do
 	[[ $code == 5 ]] || break
 	echo "# it was invalid, so the verdict is looked at with $rate: $(value '.reasons[0]')"
-	run_valid --duration 10s --rate $rate
+	run_valid --duration 10s --rate $rate --tcp $tcp
 done
 stop "$ping_pid" INT
 stop "$lines_pid" TERM

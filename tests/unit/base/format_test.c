@@ -96,6 +96,20 @@ format_shows_what_parse_reads(void **state)
 	}
 }
 
+/* What a far side wrote may not reach a terminal as it is. */
+static void
+format_text_leaves_printable_ascii_only(void **state)
+{
+	char buf[8];
+
+	(void)state;
+	assert_string_equal(ep_text_format(buf, sizeof(buf), "a\033[\xC3\n~ ", 8), "a?[??~ ");
+	assert_string_equal(ep_text_format(buf, sizeof(buf), "a\0b\x7F", 4), "a?b?");
+	assert_string_equal(ep_text_format(buf, sizeof(buf), "123456789", 9), "1234567");
+	assert_string_equal(ep_text_format(buf, 1, "x", 1), "");
+	assert_string_equal(ep_text_format(buf, sizeof(buf), NULL, 0), "");
+}
+
 int
 main(void)
 {
@@ -104,6 +118,7 @@ main(void)
 		cmocka_unit_test(format_duration_picks_the_unit),
 		cmocka_unit_test(format_never_writes_past_its_buffer),
 		cmocka_unit_test(format_shows_what_parse_reads),
+		cmocka_unit_test(format_text_leaves_printable_ascii_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 #include "report_case.h"
 
 #include "../result/result_util.h"
+#include "tcp_case.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -281,6 +282,8 @@ const struct report_case report_cases[] = {
 	{"strings", case_strings, false},
 	{"firewall", case_firewall, true},
 	{"comb", case_comb, true},
+	{"tcp", tcp_case_alone, false},
+	{"fallback", tcp_case_load, false},
 };
 const size_t report_case_count = EP_ARRAY_LEN(report_cases);
 

@@ -13,18 +13,21 @@ import sys
 
 # Objects with keys of the user's options and host: any key is right there.
 FREE = {("config",), ("host",)}
+# The same, wherever they are: counts by status.
+FREE_NAMES = {"causes"}
 # Members that may be absent.
 OPTIONAL = {("impair",)}
 
 
 def objects(value, path=()):
-    """Yield (path, object) for each object inside a value; list entries after the first are alike and left out."""
+    """Yield (path, object) for each object inside a value; list entries after the first are alike and left out, but those of tcp."""
     if isinstance(value, dict):
         yield path, value
         for key, member in value.items():
             yield from objects(member, path + (key,))
     elif isinstance(value, list) and value:
-        yield from objects(value[0], path + (0,))
+        for index, member in enumerate(value if path == ("tcp",) else value[:1]):
+            yield from objects(member, path + (index,))
 
 
 def at(value, path):
@@ -37,7 +40,7 @@ def at(value, path):
 def mutations(result):
     """Yield (what, result) for each way to leave a key out or to add one that does not exist."""
     for path, member in objects(result):
-        if path in FREE:
+        if path in FREE or (path and path[-1] in FREE_NAMES):
             continue
         changed = copy.deepcopy(result)
         at(changed, path)["misspelt"] = 1

@@ -1,0 +1,175 @@
+#include "tcp_case.h"
+
+#include "../result/result_util.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The last row that was added, to be filled further. */
+static struct ep_result_tcp *
+add(struct ep_result *r, uint16_t port, const char *check, const char *phase, const char *status,
+	const char *detail)
+{
+	struct ep_result_tcp *row;
+
+	util_tcp(r, port, phase, status, detail);
+	row = &r->tcp[r->tcp_count - 1];
+	snprintf(row->check, sizeof(row->check), "%s", check);
+	return row;
+}
+
+static void
+alone_tls(struct ep_result *r)
+{
+	struct ep_result_tcp *row = add(r, 443, "tls", "alone", "open",
+		"handshake in 8.2 ms, TLSv1.3, certificate of CN=meet.example.org, issued by "
+		"CN=Example CA, valid for 61 days; not trusted here: self-signed certificate");
+
+	row->tls_ms = 8.2;
+	snprintf(row->reply, sizeof(row->reply), "TLSv1.3");
+	row->tls = (struct ep_result_tls){.known = true,
+		.version = "TLSv1.3",
+		.alpn = "http/1.1",
+		.subject = "CN=meet.example.org",
+		.issuer = "CN=Example CA",
+		.days_left = 61,
+		.verify_text = "self-signed certificate"};
+	row = add(r, 443, "http", "alone", "open", "answers after 1.1 ms: HTTP 404 Not Found");
+	row->answer_ms = 1.1;
+	snprintf(row->reply, sizeof(row->reply), "HTTP 404 Not Found");
+}
+
+static void
+alone_udp(struct ep_result *r)
+{
+	struct ep_result_tcp *row = add(r, 443, "stun", "alone", "unreachable",
+		"an ICMP message says administratively prohibited (type 3, code 13)");
+
+	snprintf(row->transport, sizeof(row->transport), "udp");
+	snprintf(row->advice, sizeof(row->advice), "let it in: ufw allow 443/udp");
+	row->has_icmp = true;
+	row->icmp_type = 3;
+	row->icmp_code = 13;
+	row = add(r, 3478, "stun", "alone", "open", "answers after 0.4 ms: mapped 192.0.2.7:4711");
+	snprintf(row->transport, sizeof(row->transport), "udp");
+	snprintf(row->mapped, sizeof(row->mapped), "192.0.2.7:4711");
+	row->answer_ms = 0.4;
+}
+
+static void
+alone_capacity(struct ep_result *r)
+{
+	struct ep_result_tcp *row = add(r, 7881, "capacity", "alone", "filtered",
+		"4096 of 5000 established at 498/s, 4090 still there at the end, 4090 answered "
+		"(only "
+		"these count)");
+
+	row->answer_ms = 2.5;
+	row->capacity = (struct ep_result_capacity){.known = true,
+		.wanted = 5000,
+		.established = 4096,
+		.held = 4090,
+		.answered = 4090,
+		.lost_held = 6,
+		.cause = {{"filtered", 900}, {"reset", 4}},
+		.rate_hz = 498.5,
+		.p50_ms = 0.5,
+		.p99_ms = 4,
+		.max_ms = 1003,
+		.answer_p50_ms = 2.5,
+		.answer_p99_ms = 7,
+		.answer_max_ms = 8.5,
+		.memory_bytes = 640000};
+}
+
+static void
+alone_idle(struct ep_result *r)
+{
+	struct ep_result_tcp *row;
+
+	row = add(r, 7881, "idle", "alone", "open",
+		"4 of 4 connections alive after 345 s of silence");
+	row->idle =
+		(struct ep_result_idle){.known = true, .age_s = 345, .connections = 4, .alive = 4};
+	row->required = false;
+	row = add(r, 7881, "idle", "alone", "stalled",
+		"0 of 4 connections alive after 350 s of silence; 3 dropped on the way without a "
+		"word; "
+		"1 closed by the service, first after 60.0 s");
+	row->idle = (struct ep_result_idle){.known = true,
+		.age_s = 350,
+		.connections = 4,
+		.lost = 3,
+		.closed = 1,
+		.closed_s = 60};
+	row->required = false;
+}
+
+struct ep_result *
+tcp_case_alone(void)
+{
+	struct ep_result *r = util_result("1");
+
+	r->range->port_count = 0;
+	snprintf(r->command, sizeof(r->command), "tcp");
+	add(r, 443, "connect", "alone", "open", "accepts connections after 0.42 ms");
+	alone_tls(r);
+	alone_udp(r);
+	alone_capacity(r);
+	alone_idle(r);
+	util_judge(r);
+	return r;
+}
+
+static void
+load_phase(struct ep_result *r, const char *phase, uint64_t attempts, uint64_t failures)
+{
+	struct ep_result_tcp *row = add(r, 443, "connect", phase,
+		failures == 0 ? "open" : "filtered",
+		failures == 0
+			? "accepts connections after 0.42 ms"
+			: "60 of 100 attempts failed, the first after 4.2 s: no answer to 3 SYNs "
+			  "within 4 s: dropped on the way, or the host is down");
+
+	row->connects = (struct ep_result_connects){.known = true,
+		.attempts = attempts,
+		.failures = failures,
+		.p50_ms = 0.42,
+		.p99_ms = 1.5,
+		.max_ms = 3.25};
+	if (failures > 0) {
+		row->connects.cause[0] = (struct ep_result_cause){"filtered", failures};
+		snprintf(row->advice, sizeof(row->advice), "let it in: ufw allow 443/tcp");
+	}
+}
+
+struct ep_result *
+tcp_case_load(void)
+{
+	struct ep_result *r = util_result("443,50000-50019");
+	struct ep_result_tcp *row;
+
+	snprintf(r->command, sizeof(r->command), "run");
+	util_fill(r, EP_RESULT_UP, 100);
+	util_fill(r, EP_RESULT_DOWN, 100);
+	load_phase(r, "before", 20, 0);
+	row = add(r, 443, "tls", "before", "open", "handshake in 8.2 ms");
+	row->tls_ms = 8.2;
+	load_phase(r, "during", 100, 60);
+	row = add(r, 443, "held", "during", "stalled",
+		"stalled 1 time, first at second 7.1, 5.0 s into the load; the longest silence was "
+		"4.0 "
+		"s, 11 of 14 messages were answered");
+	row->held = (struct ep_result_held){.known = true,
+		.held_s = 14,
+		.sent = 14,
+		.answered = 11,
+		.stalls = 1,
+		.longest_silence_s = 4,
+		.event_s = 7.125,
+		.load_s = 5};
+	load_phase(r, "after", 20, 0);
+	util_trials(r);
+	util_judge(r);
+	return r;
+}
