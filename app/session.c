@@ -569,7 +569,7 @@ session_run(struct session *s)
 	if (status == SESSION_OK) {
 		tcp_during_begin(s);
 		status = trial(s, false);
-		tcp_during_end(s);
+		tcp_during_end(s, status);
 	}
 	if (status == SESSION_OK)
 		status = tcp_after(s);

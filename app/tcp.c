@@ -211,16 +211,15 @@ load_advice(const struct session *s, struct ep_result_tcp *row)
 }
 
 void
-tcp_during_end(struct session *s)
+tcp_during_end(struct session *s, enum session_status status)
 {
 	if (!s->tcp_during)
 		return;
 	s->tcp_during = false;
 	ep_tcpcheck_load_stop(s->check);
 	/* What is under way ends by itself: a port that drops SYNs is known as such only after the time-out. */
-	while (s->tcp_loading && !ep_tcpcheck_load_done(s->check))
-		if (tcp_step(s) != SESSION_OK)
-			break;
+	while (status == SESSION_OK && s->tcp_loading && !ep_tcpcheck_load_done(s->check))
+		status = tcp_step(s);
 	for (uint32_t i = 0; s->tcp_loading && i < s->config->targets.count; i++) {
 		struct ep_tcpcheck_load load;
 		struct ep_result_tcp row;

@@ -27,7 +27,8 @@ enum session_status tcp_before(struct session *s);
 
 /** From now on connects go on while probes are on their way, until tcp_during_end() writes their rows. */
 void tcp_during_begin(struct session *s);
-void tcp_during_end(struct session *s);
+/** @param status Of the load. What is under way is waited for only where it is SESSION_OK: a lost peer is sent nothing more. */
+void tcp_during_end(struct session *s, enum session_status status);
 
 /** The phase after the load, and the rows of the held connections. */
 enum session_status tcp_after(struct session *s);
