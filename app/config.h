@@ -7,6 +7,7 @@
 
 #include <ep_base.h>
 #include <ep_ctrl.h>
+#include <ep_engine.h>
 #include <ep_path.h>
 #include <ep_range.h>
 #include <ep_tcpcheck.h>
@@ -50,6 +51,7 @@ struct config {
 	uint64_t seed;
 	uint64_t sweeps;
 	uint64_t burst_pkts; /**< 0: chosen from the rate. */
+	enum ep_engine_stamp stamp;
 	uint64_t ring_descs;
 	double max_loss_ratio;
 	uint16_t cores[CONFIG_CORES_MAX];

@@ -22,7 +22,7 @@ file_read(const char *path, char **text, size_t *len, struct ep_err *err)
 			strerror(errno));
 	else if (buf == NULL)
 		ret = ep_err_set(err, -ENOMEM, "--livekit-yaml %s: no memory", path);
-	if (ret == 0) {
+	if (ret == 0 && buf != NULL) {
 		/* One byte more than is allowed, so that a longer file is refused and not cut. */
 		*len = fread(buf, 1, EP_LIVEKIT_FILE_MAX + 1, f);
 		if (ferror(f))

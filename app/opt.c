@@ -120,6 +120,18 @@ set_burst(struct config *c, const char *text, struct ep_err *err)
 }
 
 static int
+set_stamp(struct config *c, const char *text, struct ep_err *err)
+{
+	if (strcmp(text, "burst") == 0)
+		c->stamp = EP_ENGINE_STAMP_BURST;
+	else if (strcmp(text, "packet") == 0)
+		c->stamp = EP_ENGINE_STAMP_PACKET;
+	else
+		return ep_err_set(err, -EINVAL, "--stamp %s: allowed is burst or packet", text);
+	return 0;
+}
+
+static int
 set_ring(struct config *c, const char *text, struct ep_err *err)
 {
 	const int ret = ep_count_parse(text, "--ring", 64, 4096, &c->ring_descs, err);
@@ -325,6 +337,10 @@ static const struct opt options[] = {
 		"the goal: most loss of a direction that passes (default 0.1%)", set_max_loss},
 	{"--burst", "N", COMMAND_TRAFFIC,
 		"packets sent at once, 1 to 32 (default: 1 up to 1 Mpps a core)", set_burst},
+	{"--stamp", "WHAT", COMMAND_ALL,
+		"time stamp of what this host sends: one a burst (default) or one a packet, which "
+		"costs more",
+		set_stamp},
 	{"--seed", "N", COMMAND_TRAFFIC, "of the order of flows and of --impair (default 1)",
 		set_seed},
 	{"--impair", "MODEL", COMMAND_LOOP,

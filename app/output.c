@@ -226,6 +226,8 @@ output_config(struct ep_result *result, const struct config *c)
 	ep_result_config_number(result, "drain_ns", (double)c->drain_ns);
 	ep_result_config_number(result, "max_loss", c->max_loss_ratio);
 	ep_result_config_number(result, "burst", (double)c->burst_pkts);
+	ep_result_config_text(
+		result, "stamp", c->stamp == EP_ENGINE_STAMP_PACKET ? "packet" : "burst");
 	ep_result_config_number(result, "ring", (double)c->ring_descs);
 	config_seed(result, c->seed);
 	config_cores(result, c);

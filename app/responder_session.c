@@ -218,6 +218,7 @@ trial_of(const struct responder *r, const struct ep_ctrl_prepare *p)
 		.burst_pkts = p->burst_pkts,
 		.slack_ns = common_slack_ns(r->config, &r->plan),
 		.sizes = {.count = p->size_count},
+		.stamp = r->config->stamp,
 	};
 
 	memcpy(t.sizes.frame_bytes, p->frame_bytes, sizeof(t.sizes.frame_bytes));

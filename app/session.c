@@ -259,6 +259,7 @@ trial_plan(const struct session *s, bool sweep)
 		.burst_pkts = (uint32_t)c->burst_pkts,
 		.slack_ns = s->slack_ns,
 		.sizes = c->sizes,
+		.stamp = c->stamp,
 	};
 
 	if (sweep) {

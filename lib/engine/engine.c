@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A stream starts this long after the word is given, so that a worker that sleeps is awake by then and its first slot is on time. */
 #define START_LEAD_NS 1000000
@@ -556,7 +557,7 @@ workers_await(const struct ep_engine *e)
 	for (uint32_t i = 0; i < e->cfg.worker_count; i++)
 		while (e->worker[i].lane_count > 0 && tries > 0 &&
 			!__atomic_load_n(&e->worker[i].ready, __ATOMIC_ACQUIRE)) {
-			rte_delay_us_sleep(AWAIT_STEP_US);
+			usleep(AWAIT_STEP_US);
 			tries--;
 		}
 }

@@ -206,12 +206,14 @@ tx_write(const struct lane *l, struct tx_burst *b, uint32_t n, uint8_t pt, bool 
 /* Give back what the NIC did not take: the next burst builds the same probes again, so that the NIC's probes are exactly the
  * first ones of the enumeration. */
 static void
-tx_undo(struct lane *l, struct tx_burst *b, uint32_t size_first, uint32_t sent, uint32_t count)
+tx_undo(struct lane *l, struct tx_burst *b, const struct tx_mode mode, uint32_t sent,
+	uint32_t count)
 {
 	const uint32_t refused = count - sent;
 
 	rte_pktmbuf_free_bulk(&b->mbuf[sent], refused);
-	l->size_next = (size_first + sent) % l->size_count;
+	for (uint32_t i = 0; !mode.plain && i < refused; i++)
+		l->size_next = (l->size_next == 0 ? l->size_count : l->size_next) - 1;
 	ep_sched_rewind(&l->cursor, refused);
 	ep_pace_return(&l->pace, refused);
 }
@@ -242,7 +244,6 @@ static __rte_always_inline uint32_t
 tx_body(struct lane *l, uint64_t now_cycles, const struct tx_mode mode)
 {
 	const uint32_t n = ep_pace_take(&l->pace, now_cycles);
-	const uint32_t size_first = l->size_next;
 	struct tx_burst b;
 	uint32_t sent;
 
@@ -257,7 +258,7 @@ tx_body(struct lane *l, uint64_t now_cycles, const struct tx_mode mode)
 	tx_build(l, &b, n, now_cycles, mode);
 	sent = lane_transmit(l, b.mbuf, (uint16_t)n);
 	if (unlikely(sent < n))
-		tx_undo(l, &b, size_first, sent, n);
+		tx_undo(l, &b, mode, sent, n);
 	l->count.accepted += sent;
 	if (likely(sent > 0)) {
 		l->count.last_tx_cycles = now_cycles;

@@ -449,7 +449,8 @@ next_burst_is_as_many_calls_of_next(void **state)
 			ep_sched_shard(&s, rng_below(shard_count), shard_count);
 		struct ep_sched_cursor burst;
 
-		one.next = one.end - 1 - rng_below(one.end - one.first < 50 ? one.end - one.first : 50);
+		one.next = one.end - 1 -
+			rng_below(one.end - one.first < 50 ? one.end - one.first : 50);
 		burst = one;
 		for (uint32_t n = 0; n < 10; n++) {
 			const uint32_t count = 1 + rng_below(EP_SCHED_BURST);
