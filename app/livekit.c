@@ -10,31 +10,21 @@
 /* TLS of a TURN server behind a proxy ends there, on the port that everything else has, too. */
 #define PROXY_PORT 443
 
+/* One byte more than is allowed is read, so that a longer file is refused and not cut. */
 static int
-file_read(const char *path, char **text, size_t *len, struct ep_err *err)
+file_read(const char *path, char *buf, size_t *len, struct ep_err *err)
 {
 	FILE *f = fopen(path, "re");
-	char *buf = malloc(EP_LIVEKIT_FILE_MAX + 1);
 	int ret = 0;
 
 	if (f == NULL)
-		ret = ep_err_set(err, -errno, "--livekit-yaml %s: cannot be read: %s", path,
+		return ep_err_set(err, -errno, "--livekit-yaml %s: cannot be read: %s", path,
 			strerror(errno));
-	else if (buf == NULL)
-		ret = ep_err_set(err, -ENOMEM, "--livekit-yaml %s: no memory", path);
-	if (ret == 0 && buf != NULL) {
-		/* One byte more than is allowed, so that a longer file is refused and not cut. */
-		*len = fread(buf, 1, EP_LIVEKIT_FILE_MAX + 1, f);
-		if (ferror(f))
-			ret = ep_err_set(err, -EIO, "--livekit-yaml %s: cannot be read: %s", path,
-				strerror(errno));
-	}
-	if (f != NULL)
-		fclose(f);
-	if (ret < 0)
-		free(buf);
-	else
-		*text = buf;
+	*len = fread(buf, 1, EP_LIVEKIT_FILE_MAX + 1, f);
+	if (ferror(f))
+		ret = ep_err_set(
+			err, -EIO, "--livekit-yaml %s: cannot be read: %s", path, strerror(errno));
+	fclose(f);
 	return ret;
 }
 
@@ -98,10 +88,11 @@ int
 opt_livekit_read(struct config *c, struct ep_err *err)
 {
 	struct ep_livekit *k = malloc(sizeof(*k));
-	char *text = NULL;
+	char *text = malloc(EP_LIVEKIT_FILE_MAX + 1);
 	size_t len = 0;
-	int ret = k == NULL ? ep_err_set(err, -ENOMEM, "--livekit-yaml: no memory")
-			    : file_read(c->livekit_path, &text, &len, err);
+	int ret = k != NULL && text != NULL
+		? file_read(c->livekit_path, text, &len, err)
+		: ep_err_set(err, -ENOMEM, "--livekit-yaml %s: no memory", c->livekit_path);
 
 	if (ret == 0)
 		ret = ep_livekit_parse(text, len, c->livekit_path, k, err);

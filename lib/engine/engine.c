@@ -415,10 +415,10 @@ lane_receive(struct ep_engine *e, const struct side *s, struct lane *l)
 		.echo = e->trial.echo,
 		.oneway = e->cfg.side_count == 2 && !rtt,
 		.rtt = rtt,
-		.filler = e->cfg.verify_filler,
 	};
 
 	l->rx = e->hot->rx_choose(&choice);
+	l->verify_filler = e->cfg.verify_filler;
 }
 
 static lane_tx_fn

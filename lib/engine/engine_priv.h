@@ -100,7 +100,8 @@ struct __rte_cache_aligned lane {
 	uint64_t mbuf_rearm_whole; /* ... and the bits of it that say "one segment, one owner". */
 	uint32_t frame_offset;     /* From an mbuf of the pool to its frame [B]. */
 	uint32_t address_base;     /* Last 32 bits of the first source address, host order. */
-	bool readdress;            /* The source address follows from the flow. */
+	bool verify_filler;
+	bool readdress; /* The source address follows from the flow. */
 	uint32_t size_count;
 	uint32_t block_shift;
 	uint16_t port_id;
@@ -193,7 +194,6 @@ struct rx_choice {
 	bool echo;   /* Responder: answers; learns as well. */
 	bool oneway; /* Both ends on one clock. */
 	bool rtt;    /* Initiator: echoes come back. */
-	bool filler; /* Is checked. */
 };
 
 /** What a lane sends in a trial. */

@@ -6,7 +6,7 @@
 	lane_rx_fn rx_choose_##isa(const struct rx_choice *c); \
 	lane_tx_fn tx_choose_##isa(const struct tx_choice *c);
 
-#ifdef __x86_64__
+#if defined(__x86_64__) && !defined(HOT_BASE_ONLY)
 HOT_DECLARE(v4)
 HOT_DECLARE(v3)
 #endif
@@ -14,7 +14,7 @@ HOT_DECLARE(base)
 
 static const struct hot hot_base = {"baseline", rx_choose_base, tx_choose_base};
 
-#ifdef __x86_64__
+#if defined(__x86_64__) && !defined(HOT_BASE_ONLY)
 
 static const struct hot hot_v3 = {"x86-64-v3", rx_choose_v3, tx_choose_v3};
 static const struct hot hot_v4 = {"x86-64-v4", rx_choose_v4, tx_choose_v4};

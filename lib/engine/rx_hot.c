@@ -16,7 +16,6 @@ struct rx_mode {
 	bool echo;      /* Responder: answers each first copy. */
 	bool oneway;    /* Both ends on one clock: one-way latency. */
 	bool rtt;       /* Initiator: echoes carry the original's send time. */
-	bool filler;    /* Check the filler. */
 };
 
 /** The probes of a burst between parsing and the account. */
@@ -30,7 +29,6 @@ struct rx_burst {
 	uint32_t flow_ports[ENGINE_RX_BURST]; /* As the flow's packets have them at this end. */
 	uint32_t tag[ENGINE_RX_BURST];        /* As it should be. */
 	bool plain[ENGINE_RX_BURST];
-	bool filler_ok[ENGINE_RX_BURST];
 	struct ep_wire_batch batch; /* As it came; dport from the flow. */
 	/* Echoes, in the order of arrival. */
 	uint32_t echo_index[ENGINE_RX_BURST];
@@ -80,8 +78,6 @@ rx_keep(const struct lane *l, struct rx_burst *b, struct rte_mbuf *m, const stru
 	w->ports[i] = (uint32_t)rx->sport << 16 | rx->dport;
 	w->tag[i] = rx->tag;
 	b->pt[i] = rx->probe.pt;
-	if (mode.filler)
-		b->filler_ok[i] = ep_wire_filler_ok(rx);
 	b->count++;
 	return true;
 }
@@ -125,6 +121,19 @@ rx_flows(struct lane *l, struct rx_burst *b, const struct rx_mode mode)
 	else
 		ep_wire_batch_blocks_of(w, b->pt);
 	ep_wire_tag_burst(l->tagger, w->block, b->tag, b->count);
+}
+
+/* On request. A probe with another filler than its own is taken for one whose tag does not verify. */
+static __rte_noinline void
+rx_check_fillers(struct rx_burst *b)
+{
+	for (uint32_t i = 0; i < b->count; i++) {
+		struct rte_mbuf *m = b->mbuf[i];
+		struct ep_wire_rx rx;
+
+		if (!rx_parse_other(m, &rx) || !ep_wire_filler_ok(&rx))
+			b->tag[i] = ~b->batch.tag[i];
+	}
 }
 
 /* A probe that does not verify is never ours; one of the trial before is late. */
@@ -249,7 +258,7 @@ rx_judge(struct lane *l, struct rx_burst *b, uint32_t now_ns, const struct rx_mo
 	uint32_t aside = 0, again = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (unlikely(b->tag[i] != b->batch.tag[i] || (mode.filler && !b->filler_ok[i]))) {
+		if (unlikely(b->tag[i] != b->batch.tag[i])) {
 			rx_unverified(l, b, i);
 			aside++;
 		} else if (rx_set_aside(l, b, i, mode)) {
@@ -340,6 +349,9 @@ rx_body(struct lane *l, const struct rx_mode mode)
 		rx_parse(l, &b, in[i], mode);
 	if (likely(b.count > 0)) {
 		rx_flows(l, &b, mode);
+		/* One test a burst, always decided alike. */
+		if (unlikely(l->verify_filler))
+			rx_check_fillers(&b);
 		rx_judge(l, &b, now_ns, mode);
 		if (mode.echo)
 			rx_send_echoes(l, &b, mode);
@@ -357,6 +369,15 @@ rx_body(struct lane *l, const struct rx_mode mode)
 		return rx_body(l, (struct rx_mode){__VA_ARGS__}); \
 	}
 
+/** The instances of an address family, by one-way latency. */
+struct rx_family {
+	lane_rx_fn count[2];
+	lane_rx_fn learn[2];
+	lane_rx_fn echo[2];
+	lane_rx_fn initiator[2];
+	lane_rx_fn rtt;
+};
+
 /* One instance a meaningful combination: initiators never echo, responders never time a round trip. */
 #define RX_FAMILY(f, six)                                                                        \
 	RX_INSTANCE(rx_count##f, .ipv6 = six, .responder = true)                                 \
@@ -370,40 +391,13 @@ rx_body(struct lane *l, const struct rx_mode mode)
 	RX_INSTANCE(rx_initiator##f, .ipv6 = six)                                                \
 	RX_INSTANCE(rx_initiator##f##_1, .ipv6 = six, .oneway = true)                            \
 	RX_INSTANCE(rx_initiator##f##_rtt, .ipv6 = six, .rtt = true)                             \
-	RX_INSTANCE(rx_count##f##_filler, .ipv6 = six, .responder = true, .filler = true)        \
-	RX_INSTANCE(rx_count##f##_1_filler, .ipv6 = six, .responder = true, .oneway = true,      \
-		.filler = true)                                                                  \
-	RX_INSTANCE(rx_learn##f##_filler, .ipv6 = six, .responder = true, .learn = true,         \
-		.filler = true)                                                                  \
-	RX_INSTANCE(rx_learn##f##_1_filler, .ipv6 = six, .responder = true, .learn = true,       \
-		.oneway = true, .filler = true)                                                  \
-	RX_INSTANCE(rx_echo##f##_filler, .ipv6 = six, .responder = true, .learn = true,          \
-		.echo = true, .filler = true)                                                    \
-	RX_INSTANCE(rx_echo##f##_1_filler, .ipv6 = six, .responder = true, .learn = true,        \
-		.echo = true, .oneway = true, .filler = true)                                    \
-	RX_INSTANCE(rx_initiator##f##_filler, .ipv6 = six, .filler = true)                       \
-	RX_INSTANCE(rx_initiator##f##_1_filler, .ipv6 = six, .oneway = true, .filler = true)     \
-	RX_INSTANCE(rx_initiator##f##_rtt_filler, .ipv6 = six, .rtt = true, .filler = true)      \
 	static const struct rx_family rx_family##f = {                                           \
-		.count = {{rx_count##f, rx_count##f##_filler},                                   \
-			{rx_count##f##_1, rx_count##f##_1_filler}},                              \
-		.learn = {{rx_learn##f, rx_learn##f##_filler},                                   \
-			{rx_learn##f##_1, rx_learn##f##_1_filler}},                              \
-		.echo = {{rx_echo##f, rx_echo##f##_filler},                                      \
-			{rx_echo##f##_1, rx_echo##f##_1_filler}},                                \
-		.initiator = {{rx_initiator##f, rx_initiator##f##_filler},                       \
-			{rx_initiator##f##_1, rx_initiator##f##_1_filler}},                      \
-		.rtt = {rx_initiator##f##_rtt, rx_initiator##f##_rtt_filler},                    \
+		.count = {rx_count##f, rx_count##f##_1},                                         \
+		.learn = {rx_learn##f, rx_learn##f##_1},                                         \
+		.echo = {rx_echo##f, rx_echo##f##_1},                                            \
+		.initiator = {rx_initiator##f, rx_initiator##f##_1},                             \
+		.rtt = rx_initiator##f##_rtt,                                                    \
 	};
-
-/** The instances of an address family, by one-way latency and filler. */
-struct rx_family {
-	lane_rx_fn count[2][2];
-	lane_rx_fn learn[2][2];
-	lane_rx_fn echo[2][2];
-	lane_rx_fn initiator[2][2];
-	lane_rx_fn rtt[2];
-};
 
 RX_FAMILY(4, false)
 RX_FAMILY(6, true)
@@ -414,10 +408,10 @@ HOT_NAME(rx_choose)(const struct rx_choice *c)
 	const struct rx_family *f = c->ipv6 ? &rx_family6 : &rx_family4;
 
 	if (c->rtt)
-		return f->rtt[c->filler];
+		return f->rtt;
 	if (!c->responder)
-		return f->initiator[c->oneway][c->filler];
+		return f->initiator[c->oneway];
 	if (c->echo)
-		return f->echo[c->oneway][c->filler];
-	return (c->learn ? f->learn : f->count)[c->oneway][c->filler];
+		return f->echo[c->oneway];
+	return c->learn ? f->learn[c->oneway] : f->count[c->oneway];
 }

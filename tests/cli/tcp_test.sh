@@ -78,7 +78,20 @@ socks = [socket.create_server(("127.0.0.1", 0)) for _ in range(6)]
 print(*(s.getsockname()[1] for s in socks))')
 read -r silent closes slams text http shut <<<"$ports"
 start "$tmp/ends.log" python3 "$top/tests/lab/tcp_ends.py" "silent=$silent" "close=$closes" "slam=$slams" "text=$text"
-start "$tmp/http.log" python3 -m http.server --bind 127.0.0.1 --directory "$tmp" "$http"
+cat >"$tmp/http.py" <<'END'
+import asyncio, sys
+
+async def talk(reader, writer):
+    while await reader.readuntil(b"\r\n\r\n"):
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+async def main():
+    server = await asyncio.start_server(talk, "127.0.0.1", int(sys.argv[1]), backlog=1024)
+    await server.serve_forever()
+
+asyncio.run(main())
+END
+start "$tmp/http.log" python3 "$tmp/http.py" "$http"
 ready()
 {
 	local port
@@ -94,7 +107,7 @@ tcp --udp-stun none --tcp "$http=http,$silent=ice-tcp,$closes=ice-tcp"
 is "$code" 0 "ports that are open: exit 0"
 succeeds "... as the schema says" "$check" "$json" schema
 is "$(jq -r .verdict "$json") $(jq -r '.command' "$json")" "pass tcp" "... and the verdict is pass"
-is "$(row "$http" http .reply)" "HTTP 404 File not found" "HTTP says its status"
+is "$(row "$http" http .reply)" "HTTP 404 Not Found" "HTTP says its status"
 is "$(row "$silent" ice-tcp '"\(.status), \(.reply)"')" "open, silent" "an ICE-TCP listener that says nothing is open"
 is "$(row "$closes" ice-tcp '"\(.status), \(.reply)"')" "open, closed by the service" "... one that closes, too"
 is "$(jq -c '[.ports, .trials]' "$json")" '[[],[]]' "there is no UDP load in the result"

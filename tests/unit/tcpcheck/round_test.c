@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -304,6 +305,64 @@ shut_port_is_refused_with_its_time_and_a_rule(void **state)
 	ep_tcpcheck_destroy(c);
 }
 
+static uint64_t
+seed_of_this_run(void)
+{
+	const char *text = getenv("EP_TEST_SEED");
+	const uint64_t seed = text != NULL ? strtoull(text, NULL, 0) : 20260101;
+
+	printf("# EP_TEST_SEED=%llu\n", (unsigned long long)seed);
+	return seed;
+}
+
+/* Random answers at every level: a status and a sentence each, in time, and never "open" above the connect unless the bytes were right. */
+static void
+garbage_gets_a_status_in_time(void **state)
+{
+	static const enum ep_tcpcheck_check checks[] = {EP_TCPCHECK_HTTP, EP_TCPCHECK_TLS,
+		EP_TCPCHECK_TURN_TLS, EP_TCPCHECK_ICE_TCP, EP_TCPCHECK_STUN, EP_TCPCHECK_TURN};
+	const uint64_t seed = seed_of_this_run();
+
+	(void)state;
+	for (uint64_t i = 0; i < 300; i++) {
+		const bool udp = i % 7 == 6;
+		const enum ep_tcpcheck_check check =
+			udp ? EP_TCPCHECK_TURN : checks[i % EP_ARRAY_LEN(checks)];
+		struct server *servers[2] = {
+			udp ? server_start_udp(GARBAGE) : server_start(GARBAGE, false), NULL};
+		struct ep_tcpcheck_cfg cfg = test_cfg();
+		const uint64_t start_ns = test_now_ns;
+		const struct ep_tcpcheck_row *row;
+		struct ep_tcpcheck *c;
+		uint32_t count;
+
+		server_seed(servers[0], seed + i);
+		cfg.timeout_ns = 300 * EP_NS_PER_MS;
+		test_target(&cfg, udp ? EP_TCPCHECK_UDP : EP_TCPCHECK_TCP, server_port(servers[0]),
+			check);
+		c = test_checker(&cfg);
+		test_round(c, servers);
+		assert_true(test_now_ns - start_ns <= 1200 * EP_NS_PER_MS);
+		row = ep_tcpcheck_rows(c, &count);
+		assert_true(count > 0);
+		row += count - 1;
+		if (row->status == EP_TCPCHECK_PENDING || row->status == EP_TCPCHECK_ERROR ||
+			row->sentence[0] == '\0' ||
+			(row->status == EP_TCPCHECK_OPEN && check != EP_TCPCHECK_HTTP &&
+				check != EP_TCPCHECK_ICE_TCP))
+			fail_msg("seed %llu: %s is %s: %s", (unsigned long long)(seed + i),
+				ep_tcpcheck_check_name(row->check),
+				ep_tcpcheck_status_name(row->status), row->sentence);
+		for (const char *p = row->sentence; *p != '\0'; p++)
+			assert_in_range(*p, ' ', '~');
+		/* A held connection and the messages of a capacity test hear the same. */
+		ep_tcpcheck_hold_start(c, test_now_ns);
+		test_run(c, servers, 1200 * EP_NS_PER_MS);
+		ep_tcpcheck_destroy(c);
+		server_stop(servers[0]);
+	}
+}
+
 int
 main(void)
 {
@@ -315,6 +374,7 @@ main(void)
 		cmocka_unit_test(request_over_udp_is_repeated_as_rfc_8489_says),
 		cmocka_unit_test(second_check_of_a_port_has_no_second_connect_row),
 		cmocka_unit_test(shut_port_is_refused_with_its_time_and_a_rule),
+		cmocka_unit_test(garbage_gets_a_status_in_time),
 	};
 
 	return cmocka_run_group_tests_name("tcpcheck_round", tests, NULL, NULL);

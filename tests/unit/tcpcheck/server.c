@@ -36,6 +36,7 @@ struct server {
 	bool udp, mute;
 	uint32_t lose, accepted, requests;
 	uint16_t port;
+	uint64_t seed;
 	SSL_CTX *ssl;
 	struct conn *conns;
 };
@@ -263,6 +264,61 @@ framed_answer(const struct server *s, struct conn *n, const uint8_t *bytes, size
 	conn_send(n, frame, frame_len);
 }
 
+void
+server_seed(struct server *s, uint64_t seed)
+{
+	s->seed = seed;
+}
+
+/* splitmix64 */
+static uint64_t
+server_random(struct server *s)
+{
+	uint64_t z = s->seed += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+/* What a decoder may have begun to believe, and then anything. */
+static size_t
+garbage(struct server *s, uint8_t *buf, size_t max)
+{
+	static const struct {
+		uint8_t bytes[12];
+		size_t len;
+	} beginnings[] = {
+		{{0}, 0},
+		{"HTTP/1.1 20", 11},
+		{{0x16, 3, 3, 0, 80, 2}, 6},
+		{{0x15, 3, 3, 0, 2, 2, 40}, 7},
+		{{1, 1, 0, 12, 0x21, 0x12, 0xa4, 0x42}, 8},
+		{{0, 32, 1, 1, 0, 12, 0x21, 0x12, 0xa4, 0x42}, 10},
+		{{0, 4, 0x16, 0xfe, 0xfd, 0}, 6},
+		{{0, 0, 0, 0, 0xff, 0xff}, 6},
+	};
+	const size_t which = server_random(s) % EP_ARRAY_LEN(beginnings);
+	const size_t random = server_random(s) % (server_random(s) % 2 == 0 ? 64 : max - 12);
+
+	memcpy(buf, beginnings[which].bytes, beginnings[which].len);
+	for (size_t i = 0; i < random; i++)
+		buf[beginnings[which].len + i] = (uint8_t)server_random(s);
+	return beginnings[which].len + random;
+}
+
+static void
+conn_garbage(struct server *s, struct conn *n)
+{
+	static uint8_t buf[20000];
+	const size_t len = garbage(s, buf, sizeof(buf));
+
+	/* The other side may have had enough already. */
+	(void)!send(n->fd, buf, len, MSG_NOSIGNAL);
+	if (server_random(s) % 4 == 0)
+		conn_close(n, server_random(s) % 2 == 0);
+}
+
 static void
 conn_request(struct server *s, struct conn *n, const uint8_t *bytes, size_t len)
 {
@@ -297,6 +353,9 @@ conn_request(struct server *s, struct conn *n, const uint8_t *bytes, size_t len)
 	case FRAMED_STUN:
 	case FRAMED_OTHERS:
 		framed_answer(s, n, bytes, len);
+		break;
+	case GARBAGE:
+		conn_garbage(s, n);
 		break;
 	case BARE_STUN:
 	case STUN_ONLY:
@@ -381,6 +440,13 @@ datagram(struct server *s)
 		}
 		if (s->behaviour == SILENT)
 			continue;
+		if (s->behaviour == GARBAGE) {
+			uint8_t junk[1400];
+
+			sendto(s->fd, junk, garbage(s, junk, sizeof(junk)), 0,
+				(struct sockaddr *)&sa, len);
+			continue;
+		}
 		if (s->behaviour == TALKS) {
 			sendto(s->fd, "hello", 5, 0, (struct sockaddr *)&sa, len);
 			continue;

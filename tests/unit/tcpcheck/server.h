@@ -25,6 +25,7 @@ enum behaviour {
 	FRAMED_OTHERS,  /**< ICE-TCP that sends DTLS and an empty frame before each answer. */
 	BARE_STUN,      /**< STUN and TURN over TCP; inside TLS where the server has it. */
 	STUN_ONLY,      /**< BARE_STUN that answers 420 to an Allocate. */
+	GARBAGE, /**< Random bytes, some behind the beginning of a right answer; see server_seed(). */
 };
 
 struct server;
@@ -51,6 +52,9 @@ void server_reset_all(struct server *s);
 void server_close_all(struct server *s);
 /** Let the server do what is to be done now. */
 void server_step(struct server *s);
+
+/** Of GARBAGE. */
+void server_seed(struct server *s, uint64_t seed);
 
 /** A port on which nothing listens. */
 uint16_t free_port(void);
