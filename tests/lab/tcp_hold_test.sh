@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Held connections that stall and break during a run, connections that are forgotten while they are idle, and the fallback check of a
+# server behind the device under test of loop.
+set -euo pipefail
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=lab.sh
+. "$(dirname "$0")/lab.sh"
+
+loop_ns=epfb$$
+cleanup()
+{
+	((EUID == 0)) || return 0
+	ip netns del "$loop_ns-a" 2>/dev/null || true
+	ip netns del "$loop_ns-b" 2>/dev/null || true
+	ip netns del "$loop_ns-c" 2>/dev/null || true
+	"$lab" down
+}
+lab_begin "held and idle connections" --lean
+
+# held PORT [FILTER]: of the row of a held connection.
+held()
+{
+	jq -r ".tcp[] | select(.port == $1 and .check == \"held\") | ${2:-.status}" "$json"
+}
+
+# ---- stalled and broken --------------------------------------------------------------------------------------------------------
+
+serve
+# 2 s of the check, 0.4 s of sweep, 2 s of drain; then the load, until second 16.
+start_run --ports 50000-50399 --sweep-rate 1kpps --sweeps 1 --rate 1kpps --duration 12s --udp-stun none --tcp-timeout 1s
+wait_for 20 grep -q session "$tmp/run.log"
+sleep 7
+"$lab" exec firewall nft -f - <<'END'
+add table inet hole
+add chain inet hole f { type filter hook forward priority -400; policy accept; }
+add rule inet hole f tcp dport 443 counter drop
+add rule inet hole f tcp sport 443 counter drop
+add rule inet hole f tcp dport 80 counter reject with tcp reset
+END
+sleep 5
+"$lab" exec firewall nft delete table inet hole
+wait_for 60 bash -c "! kill -0 $run_pid"
+stop "$run_pid"
+like "$stopped_code" '^(1|5)$' "connections that do not survive the load: exit 1 (5: the machine was too busy)"
+is "$(held 443) $(held 80) $(held 7881)" "stalled broken open" "dropped: stalled; reset: broken; left alone: open"
+number_is "$(held 443 '.held.stalls')" -eq 1 "... it stalled once, and came back"
+number_is "$(held 443 '.held.longest_silence_s | floor')" -ge 4 "... and was silent for as long as packets were dropped"
+number_is "$(held 443 '.held.load_s | floor')" -ge 1 "... it is said when, counted from the beginning of the load"
+number_is "$(held 443 '.held.load_s | floor')" -le 6 "... which is before the middle of it"
+number_is "$(held 80 '.held.load_s | floor')" -ge 1 "the same of the broken one"
+number_is "$(held 80 '.held.load_s | floor')" -le 6 "... before the middle"
+is "$(held 7881 '.held.event_s')" null "nothing happened to the third"
+number_is "$(held 7881 '.held.answered')" -ge 14 "... which answered a message each second"
+is "$(jq -r '[.tcp[] | select(.port == 443 and .phase == "during" and .check == "connect") | .status] | first' "$json")" filtered \
+	"new connections to the dropped port are filtered meanwhile"
+like "$(value .reasons)" 'TCP 443 \(held\) is stalled during the load' "the reasons say which connection, and when"
+succeeds "... as the schema says" "$check" "$json" schema
+
+# ---- idle ------------------------------------------------------------------------------------------------------------------------
+
+# A firewall that forgets connections after 12 s, and takes no packet of one that it does not know for a new one.
+"$lab" exec firewall sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_established=12 net.netfilter.nf_conntrack_tcp_loose=0
+"$lab" exec firewall nft -f - <<'END'
+add table inet strict
+add chain inet strict f { type filter hook forward priority 10; policy accept; }
+add rule inet strict f tcp flags & (syn|ack) == ack ct state invalid,new counter drop
+END
+code=0
+"$lab" exec initiator "$EP_BIN" tcp "$responder" --tcp 80,443,7881 --udp-stun none --idle 20s --tcp-timeout 1500ms --json "$json" \
+	>"$tmp/report" 2>&1 || code=$?
+is "$code" 0 "the idle ladder is a measurement: exit 0"
+for port in 80 443 7881; do
+	is "$(jq -c "[.tcp[] | select(.port == $port and .check == \"idle\") | [.idle.age_s, .idle.alive, .idle.lost, .status]]" "$json")" \
+		'[[5,4,0,"open"],[10,4,0,"open"],[15,0,4,"stalled"],[20,0,4,"stalled"]]' \
+		"TCP $port: connections live for 10 s of silence and not for 15 s, as the firewall's 12 s say"
+done
+stop "$serve_pid" INT
+
+# ---- loop ------------------------------------------------------------------------------------------------------------------------
+
+# Both devices in one namespace; the bridge of another is the device under test; a server in a third.
+for n in a b c; do
+	ip netns add "$loop_ns-$n"
+	ip -n "$loop_ns-$n" link set lo up
+done
+ip -n "$loop_ns-b" link add br0 type bridge
+ip -n "$loop_ns-b" link set br0 up
+# port NAME NAMESPACE ADDRESS: a device that leads to the bridge.
+port()
+{
+	ip -n "$loop_ns-b" link add "$1" type veth peer name "$1" netns "$loop_ns-$2"
+	ip -n "$loop_ns-b" link set "$1" master br0 up
+	ip -n "$loop_ns-$2" addr add "$3" dev "$1"
+	ip -n "$loop_ns-$2" link set "$1" up
+}
+# Each address is that of its own device, so that an answer comes back on the one that asked.
+ip netns exec "$loop_ns-a" sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2 net.ipv4.conf.all.rp_filter=0 \
+	net.ipv4.conf.default.rp_filter=0
+port l0 a 198.18.7.1/24
+port l1 a 198.18.7.2/24
+port srv c 198.18.7.3/24
+start "$tmp/lines.log" ip netns exec "$loop_ns-c" python3 "$top/tests/lab/tcp_lines.py" serve 9000
+wait_for 10 grep -q ready "$tmp/lines.log"
+# loop OPTION...: the exit code is in $code.
+loop()
+{
+	code=0
+	ip netns exec "$loop_ns-a" "$EP_BIN" loop --dev af_packet:l0 --dev af_packet:l1 --ports 50000-50099 --sweep-rate 1kpps --sweeps 1 \
+		--rate 1kpps --duration 3s --json "$json" "$@" >"$tmp/report" 2>&1 || code=$?
+}
+loop --peer 198.18.7.3 --tcp 9000=connect --udp-stun none
+like "$code" '^(0|5)$' "loop checks a server behind the device under test"
+is "$(jq -c '[.tcp[] | [.phase, .check, .status]]' "$json")" \
+	'[["before","connect","open"],["during","connect","open"],["after","connect","open"],["during","held","open"]]' \
+	"... before, during and after, and holds a connection"
+number_is "$(jq '[.tcp[] | select(.phase == "during") | .connects.attempts // 0] | add' "$json")" -ge 25 "... connecting all the time"
+ip netns exec "$loop_ns-b" nft -f - <<'END'
+add table bridge hole
+add chain bridge hole f { type filter hook forward priority 0; policy accept; }
+add rule bridge hole f iif l0 tcp dport 9000 counter drop
+END
+loop --peer 198.18.7.3 --tcp 9000=connect --udp-stun none --tcp-timeout 500ms
+like "$code $(jq -c '[.tcp[].status] | unique' "$json")" '^[15] \["filtered"\]$' "a device under test that drops the first device's TCP is seen: the check goes its way"
+code=0
+loop --peer 198.18.7.1 --tcp 9000=connect
+is "$code" 2 "a server that is this host itself is refused"
+like "$(cat "$tmp/report")" '198.18.7.1: is this host itself' "... with a sentence"
+
+finish
