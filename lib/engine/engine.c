@@ -13,8 +13,8 @@
 /* A stream starts this long after the word is given, so that a worker that sleeps is awake by then and its first slot is on time. */
 #define START_LEAD_NS 1000000
 
-/* How long workers may take until they receive. */
-#define AWAIT_US 1000000
+/* How long workers may take until they receive: far below the second after which a silent peer is given up. */
+#define AWAIT_US 100000
 #define AWAIT_STEP_US 100
 
 RTE_LOG_REGISTER(ep_engine_logtype, ep.engine, NOTICE)
