@@ -77,7 +77,7 @@ static void
 offered_equals_intended_at_every_rate(void **state)
 {
 	static const double rate_pps[] = {1e3, 9999, 100e3, 999983, 1e6, 1.5e6, 2e6, 5e6, 10e6};
-	uint32_t judged = 0, wanted = 0;
+	uint32_t judged = 0;
 	struct rig r;
 
 	(void)state;
@@ -90,13 +90,10 @@ offered_equals_intended_at_every_rate(void **state)
 		if (!ok)
 			printf("# %.0f pps: not judged, this machine is too busy\n", rate_pps[i]);
 		judged += ok;
-		wanted++;
 	}
 	rig_close(&r);
-	if (judged < wanted && getenv("EP_LAB_REQUIRED") != NULL)
-		fail_msg("%u of %u rates could be judged", judged, wanted);
-	if (judged == 0)
-		skip();
+	/* Where the worker was away the engine said so, and a trial is invalid; but somewhere it has to be exact. */
+	assert_true(judged > 0);
 }
 
 static void
