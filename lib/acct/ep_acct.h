@@ -12,6 +12,9 @@
  *        older <------------------------------ newest
  *   behind window | bit 127 ... bit 1 bit 0 | ahead: NEW
  *
+ * Nearly every probe is the next one of its flow. Those are only counted, in `run`, and shifted into `seen` when something else
+ * arrives, or when run has no room left.
+ *
  * Words (RFC 7680, 5560, 4737): a first copy below `next` is reordered (RFC 4737 NextExp); a second copy is a
  * duplicate; a copy behind the window may be either, which is what makes the bounds of the loss differ.
  */
@@ -24,6 +27,9 @@
 
 /** Probes of a flow, counted back from the newest, that can still be told apart. */
 #define EP_ACCT_WINDOW 128
+/** Where `run` begins in ep_acct_flow.run_next. */
+#define EP_ACCT_RUN_SHIFT 48
+#define EP_ACCT_NEXT_MASK ((UINT64_C(1) << EP_ACCT_RUN_SHIFT) - 1)
 
 /** What one received probe was. */
 enum ep_acct_verdict {
@@ -36,8 +42,9 @@ enum ep_acct_verdict {
 
 /** Receive state of one flow: half a cache line. Zero-initialised is empty. */
 struct ep_acct_flow {
-	uint64_t seen[2]; /**< Bit i (of 128): sequence next - 1 - i arrived. */
-	uint64_t next;    /**< Newest sequence + 1; 0 when empty. */
+	uint64_t seen[2]; /**< Bit i (of 128): sequence next - run - 1 - i arrived. */
+	/** run << 48 | next: next is the newest sequence + 1, modulo 2^48, and 0 when empty; the run newest sequences arrived. */
+	uint64_t run_next;
 	uint32_t
 		transit_ns; /**< Arrival minus send time of the previous probe, modulo 2^32 [ns]. */
 	uint32_t
@@ -85,31 +92,56 @@ ep_acct_unwrap(uint64_t next, uint32_t seq32)
 	return ahead < 0 && seq > next ? seq32 : seq;
 }
 
-/** Shift `seen`, a 128-bit number, left by @p ahead (at least 1) newer sequences, the newest of which arrived. */
-static inline void
-ep_acct_advance(struct ep_acct_flow *f, uint64_t ahead)
+/** Newest sequence of a flow + 1; 0 when it is empty. */
+static inline uint64_t
+ep_acct_next(const struct ep_acct_flow *f)
 {
-	if (ahead < 64) {
-		f->seen[1] = f->seen[1] << ahead | f->seen[0] >> (64 - ahead);
-		f->seen[0] <<= ahead;
+	return f->run_next & EP_ACCT_NEXT_MASK;
+}
+
+/** Shift `seen`, a 128-bit number, left by @p count (at least 1) newer sequences, none of which is in it yet. */
+static inline void
+ep_acct_shift(struct ep_acct_flow *f, uint64_t count)
+{
+	if (count < 64) {
+		f->seen[1] = f->seen[1] << count | f->seen[0] >> (64 - count);
+		f->seen[0] <<= count;
 	} else {
-		f->seen[1] = ahead < EP_ACCT_WINDOW ? f->seen[0] << (ahead - 64) : 0;
+		f->seen[1] = count < EP_ACCT_WINDOW ? f->seen[0] << (count - 64) : 0;
 		f->seen[0] = 0;
 	}
-	f->seen[0] |= 1;
-	f->next += ahead;
+}
+
+/** Bring `seen` up to `next`: the run's sequences arrived. */
+static inline void
+ep_acct_catch_up(struct ep_acct_flow *f)
+{
+	const uint64_t run = f->run_next >> EP_ACCT_RUN_SHIFT;
+
+	if (run == 0)
+		return;
+	ep_acct_shift(f, run);
+	f->seen[0] |= run < 64 ? (UINT64_C(1) << run) - 1 : UINT64_MAX;
+	if (run > 64)
+		f->seen[1] |= run < EP_ACCT_WINDOW ? (UINT64_C(1) << (run - 64)) - 1 : UINT64_MAX;
+	f->run_next &= EP_ACCT_NEXT_MASK;
 }
 
 /** Feed a flow's window with one copy of a sequence. */
 static inline enum ep_acct_verdict
 ep_acct_flow_push(struct ep_acct_flow *f, uint64_t seq)
 {
-	if (seq >= f->next) {
-		ep_acct_advance(f, seq - f->next + 1);
+	const uint64_t next = ep_acct_next(f);
+
+	ep_acct_catch_up(f);
+	if (seq >= next) {
+		ep_acct_shift(f, seq - next + 1);
+		f->seen[0] |= 1;
+		f->run_next = (seq + 1) & EP_ACCT_NEXT_MASK;
 		return EP_ACCT_NEW;
 	}
 
-	const uint64_t back = f->next - 1 - seq;
+	const uint64_t back = next - 1 - seq;
 
 	if (back >= EP_ACCT_WINDOW)
 		return EP_ACCT_BEHIND;
@@ -144,7 +176,8 @@ ep_acct_push(
 {
 	struct ep_acct_flow *const f = &a->flow[flow];
 	struct ep_acct_port *const p = &a->port[port_index];
-	const enum ep_acct_verdict verdict = ep_acct_flow_push(f, ep_acct_unwrap(f->next, seq32));
+	const enum ep_acct_verdict verdict =
+		ep_acct_flow_push(f, ep_acct_unwrap(ep_acct_next(f), seq32));
 
 	p->count[verdict]++;
 	p->bytes += frame_bytes;
@@ -155,16 +188,16 @@ ep_acct_push(
 static inline bool
 ep_acct_is_next(const struct ep_acct_flow *f, uint32_t seq32)
 {
-	return seq32 == (uint32_t)f->next;
+	return seq32 == (uint32_t)f->run_next;
 }
 
 /** As ep_acct_push() for a probe of which ep_acct_is_next(): the verdict is EP_ACCT_NEW. Hot path. */
 static inline void
 ep_acct_push_next(struct ep_acct_flow *f, struct ep_acct_port *p, uint32_t frame_bytes)
 {
-	f->seen[1] = f->seen[1] << 1 | f->seen[0] >> 63;
-	f->seen[0] = f->seen[0] << 1 | 1;
-	f->next++;
+	f->run_next += (UINT64_C(1) << EP_ACCT_RUN_SHIFT) + 1;
+	if (__builtin_expect(f->run_next >> 63, 0))
+		ep_acct_catch_up(f);
 	p->count[EP_ACCT_NEW]++;
 	p->bytes += frame_bytes;
 }
@@ -184,14 +217,18 @@ static inline void
 ep_acct_jitter(struct ep_acct_flow *f, uint32_t transit_ns, bool first)
 {
 	const uint32_t diff_ns = transit_ns - f->transit_ns;
-	const uint32_t d_ns = diff_ns > INT32_MAX ? -diff_ns : diff_ns;
+	const uint32_t d_ns = (int32_t)diff_ns < 0 ? -diff_ns : diff_ns;
 	/* In 64 bits: sixteen times a change of up to 2^31 ns does not fit 32. */
 	const uint64_t jitter = (uint64_t)f->jitter_ns + d_ns - (((uint64_t)f->jitter_ns + 8) >> 4);
 
 	f->transit_ns = transit_ns;
 	if (first)
 		return;
-	f->jitter_ns = jitter > UINT32_MAX ? UINT32_MAX : jitter > 0 ? (uint32_t)jitter : 1;
+	/* 0 where the first two took equally long; too large where the delays are out of all measure. */
+	if (__builtin_expect(jitter == 0 || jitter > UINT32_MAX, 0))
+		f->jitter_ns = jitter == 0 ? 1 : UINT32_MAX;
+	else
+		f->jitter_ns = (uint32_t)jitter;
 }
 
 /** First copies of a port: NEW + REORDERED [packets]. */

@@ -61,6 +61,17 @@ learn_set(struct learn *l, uint32_t flow, const struct ep_wire_ip *ip, uint16_t 
 	return fresh;
 }
 
+/**
+ * Whether an IPv4 entry is known and has that address and port, as nearly always. Hot path.
+ * @param src
+ *   As ep_wire_plain_src4() gives it.
+ */
+static inline bool
+learn_is4(const uint64_t *v4, uint32_t flow, uint64_t src)
+{
+	return __atomic_load_n(&v4[flow], __ATOMIC_RELAXED) == (src | LEARN_KNOWN);
+}
+
 /** Read a flow's address. Returns whether it is known. Hot path. */
 static inline bool
 learn_get(const struct learn *l, uint32_t flow, struct ep_wire_ip *ip, uint16_t *port)

@@ -23,104 +23,130 @@ struct rx_burst {
 	uint32_t count;
 	uint32_t free_count;
 	uint32_t echo_count;
+	struct ep_wire_shape shape;
 	struct rte_mbuf *mbuf[ENGINE_RX_BURST];
+	struct ep_wire_fields field[ENGINE_RX_BURST];
+	struct ep_wire_block block[ENGINE_RX_BURST]; /* With the port that the frame names. */
+	uint32_t flow[ENGINE_RX_BURST];
 	uint32_t port_index[ENGINE_RX_BURST];
-	uint32_t pt[ENGINE_RX_BURST];
-	uint32_t flow_ports[ENGINE_RX_BURST]; /* As the flow's packets have them at this end. */
-	uint32_t tag[ENGINE_RX_BURST];        /* As it should be. */
-	bool plain[ENGINE_RX_BURST];
-	struct ep_wire_batch batch; /* As it came; dport from the flow. */
+	uint32_t source_port[ENGINE_RX_BURST]; /* Initiator: the flow's ... */
+	uint32_t dport[ENGINE_RX_BURST];       /* ... and where its probe came to. */
+	uint32_t tag[ENGINE_RX_BURST];         /* As it should be. */
+	uint32_t transit_ns[ENGINE_RX_BURST];
+	uint32_t latency_ns[ENGINE_RX_BURST];
+	uint32_t bucket[ENGINE_RX_BURST];      /* Of latency_ns ... */
+	uint32_t hist_offset[ENGINE_RX_BURST]; /* ... in the histogram there [B]. */
+	uint64_t src4[ENGINE_RX_BURST];        /* Plain IPv4: where it came from. */
+	bool plain[ENGINE_RX_BURST];           /* Where frames are read again. */
+	bool all_plain;
 	/* Echoes, in the order of arrival. */
 	uint32_t echo_index[ENGINE_RX_BURST];
 	struct rte_mbuf *echo_mbuf[ENGINE_RX_BURST];
 	struct rte_mbuf *free[ENGINE_RX_BURST]; /* What is not answered. */
+	struct ep_wire_echoes echoes;
+	uint32_t echo_tag[ENGINE_RX_BURST];
 };
 
-/* A VLAN tag, IPv4 options, the other family, or no probe at all. */
+/* A VLAN tag, IPv4 options, padding, the other family, or no probe at all. */
 static __rte_noinline bool
 rx_parse_other(struct rte_mbuf *m, struct ep_wire_rx *rx)
 {
 	return m->nb_segs == 1 && ep_wire_parse(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, rx);
 }
 
-/* Once more, where more of a frame is asked for than the burst holds. */
-static __rte_always_inline void
-rx_frame(const struct rx_burst *b, uint32_t i, struct ep_wire_rx *rx, const struct rx_mode mode)
-{
-	struct rte_mbuf *m = b->mbuf[i];
-
-	if (likely(b->plain[i]))
-		ep_wire_plain_rx(rte_pktmbuf_mtod(m, uint8_t *), mode.ipv6, rx);
-	else
-		rx_parse_other(m, rx);
-}
-
 /* Keep what has the shape of a probe of this direction; the rest is foreign. Echo or down stream is not asked here: one kind may
  * follow from the trial before, and in a trial the tag tells what its sender made. */
-static __rte_always_inline bool
-rx_keep(const struct lane *l, struct rx_burst *b, struct rte_mbuf *m, const struct ep_wire_rx *rx,
-	bool plain, const struct rx_mode mode)
+static __rte_noinline bool
+rx_read_other(struct rx_burst *b, uint32_t i, struct rte_mbuf *m, const struct rx_mode mode)
 {
-	struct ep_wire_batch *w = &b->batch;
-	const uint32_t i = b->count;
-	const bool known = mode.responder
-		? rx->probe.pt == EP_WIRE_PT_UP
-		: rx->probe.pt == EP_WIRE_PT_ECHO || rx->probe.pt == EP_WIRE_PT_DOWN;
+	struct ep_wire_rx rx;
 
-	if (unlikely(!known || rx->probe.flow >= l->space->flow_count))
+	if (!rx_parse_other(m, &rx) || mode.responder != (rx.probe.pt == EP_WIRE_PT_UP))
 		return false;
-	rte_prefetch0(&l->acct.flow[rx->probe.flow]);
-	b->mbuf[i] = m;
-	b->plain[i] = plain;
-	w->flow[i] = rx->probe.flow;
-	w->seq[i] = rx->probe.seq;
-	w->time_ns[i] = rx->probe.time_ns;
-	w->ports[i] = (uint32_t)rx->sport << 16 | rx->dport;
-	w->tag[i] = rx->tag;
-	b->pt[i] = rx->probe.pt;
-	b->count++;
+	ep_wire_rx_read(&rx, &b->field[i], &b->block[i]);
+	b->dport[i] = rx.dport;
+	b->src4[i] = 0; /* No source that is known. */
+	b->plain[i] = false;
+	b->all_plain = false;
+	return true;
+}
+
+static __rte_always_inline bool
+rx_read(struct rx_burst *b, uint32_t i, struct rte_mbuf *m, const struct rx_mode mode)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	if (unlikely(!ep_wire_shape_fits(&b->shape, frame, m->data_len, mode.ipv6, mode.responder)))
+		return rx_read_other(b, i, m, mode);
+	ep_wire_plain_read(frame, &b->field[i], &b->block[i], mode.ipv6, mode.responder);
+	if (!mode.responder)
+		b->dport[i] = ep_wire_plain_ports(frame, mode.ipv6) & UINT16_MAX;
+	if (mode.learn)
+		b->plain[i] = true;
+	if (mode.learn && !mode.ipv6)
+		b->src4[i] = ep_wire_plain_src4(frame);
+	if (mode.echo)
+		ep_wire_echo_read(&b->echoes, i, frame, mode.ipv6);
 	return true;
 }
 
 static __rte_always_inline void
-rx_parse(struct lane *l, struct rx_burst *b, struct rte_mbuf *m, const struct rx_mode mode)
+rx_parse(struct lane *l, struct rx_burst *b, struct rte_mbuf **in, uint32_t n,
+	const struct rx_mode mode)
 {
-	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
-	struct ep_wire_rx rx, other;
+	const uint32_t flow_count = l->space->flow_count;
+	uint32_t count = 0;
 
-	if (likely(m->nb_segs == 1 && ep_wire_plain(frame, m->data_len, mode.ipv6))) {
-		ep_wire_plain_rx(frame, mode.ipv6, &rx);
-		if (likely(rx_keep(l, b, m, &rx, true, mode)))
-			return;
-	} else if (rx_parse_other(m, &other) && rx_keep(l, b, m, &other, false, mode)) {
-		return;
+	for (uint32_t i = 0; i < n; i++) {
+		if (unlikely(!rx_read(b, count, in[i], mode) ||
+			    b->field[count].flow >= flow_count)) {
+			l->count.foreign++;
+			if (mode.echo)
+				b->free[b->free_count++] = in[i];
+			continue;
+		}
+		rte_prefetch0(&l->acct.flow[b->field[count].flow]);
+		if (mode.learn && !mode.ipv6)
+			rte_prefetch0(&l->learn->v4[b->field[count].flow]);
+		b->mbuf[count++] = in[i];
 	}
-	l->count.foreign++;
-	if (mode.echo)
-		b->free[b->free_count++] = m;
+	b->count = count;
 }
 
-/* What the flow number says, and the tags that follow. */
+/* What the flow number says. */
 static __rte_always_inline void
 rx_flows(struct lane *l, struct rx_burst *b, const struct rx_mode mode)
 {
-	struct ep_wire_batch *w = &b->batch;
-
 	for (uint32_t i = 0; i < ENGINE_RX_BURST; i++)
-		b->port_index[i] = ep_sched_port_index(l->space, w->flow[i]);
+		b->flow[i] = b->field[i].flow;
 	for (uint32_t i = 0; i < ENGINE_RX_BURST; i++)
-		w->dport[i] = l->port_of[b->port_index[i]];
+		b->port_index[i] = ep_sched_port_index(l->space, b->flow[i]);
+#pragma GCC unroll 4
 	for (uint32_t i = 0; i < b->count; i++)
 		rte_prefetch0(&l->acct.port[b->port_index[i]]);
+	if (!mode.responder)
+		for (uint32_t i = 0; i < ENGINE_RX_BURST; i++)
+			b->source_port[i] = ep_sched_source_port(l->space, b->flow[i]);
+}
+
+/* How long the probes were under way. The two ends may read the counter on two cores: a probe that seems to come before it left
+ * has taken no time. */
+static __rte_always_inline void
+rx_transit(const struct lane *l, struct rx_burst *b, uint32_t now_ns, const struct rx_mode mode)
+{
+	const uint32_t block_shift = l->block_shift;
+
 	for (uint32_t i = 0; i < ENGINE_RX_BURST; i++)
-		b->flow_ports[i] = mode.responder
-			? w->dport[i]
-			: w->dport[i] << 16 | ep_sched_source_port(l->space, w->flow[i]);
-	if (mode.responder)
-		ep_wire_batch_blocks(w, EP_WIRE_PT_UP);
-	else
-		ep_wire_batch_blocks_of(w, b->pt);
-	ep_wire_tag_burst(l->tagger, w->block, b->tag, b->count);
+		b->transit_ns[i] = now_ns - b->field[i].time_ns;
+	if (!mode.oneway && !mode.rtt)
+		return;
+	for (uint32_t i = 0; i < ENGINE_RX_BURST; i++)
+		b->latency_ns[i] =
+			b->transit_ns[i] > UINT32_MAX - CLOCK_SKEW_NS ? 0 : b->transit_ns[i];
+	ep_hist_bucket_burst(b->latency_ns, b->bucket);
+	for (uint32_t i = 0; i < ENGINE_RX_BURST; i++)
+		b->hist_offset[i] =
+			(b->port_index[i] >> block_shift) * (uint32_t)sizeof(struct ep_hist);
 }
 
 /* On request. A probe with another filler than its own is taken for one whose tag does not verify. */
@@ -132,20 +158,32 @@ rx_check_fillers(struct rx_burst *b)
 		struct ep_wire_rx rx;
 
 		if (!rx_parse_other(m, &rx) || !ep_wire_filler_ok(&rx))
-			b->tag[i] = ~b->batch.tag[i];
+			b->field[i].tag = ~b->field[i].tag;
 	}
 }
 
-/* A probe that does not verify is never ours; one of the trial before is late. */
+/*
+ * A probe that does not verify with the port that its frame names: the DUT has changed the port, or it is of the trial before, and
+ * late, or it is not ours.
+ */
 static __rte_noinline void
-rx_unverified(struct lane *l, const struct rx_burst *b, uint32_t i)
+rx_unverified(struct lane *l, struct rx_burst *b, uint32_t i)
 {
+	struct ep_acct_port *port = &l->acct.port[b->port_index[i]];
+	struct ep_wire_block block = b->block[i];
 	uint32_t tag;
 
+	ep_wire_put16(block.bytes_be + 12, l->port_of[b->port_index[i]]);
+	ep_wire_tag_burst(l->tagger, &block, &tag, 1);
+	if (tag == b->field[i].tag) {
+		port->wrong_port++;
+		l->count.wrong_port++;
+		return;
+	}
 	if (l->old_tagger != NULL) {
-		ep_wire_tag_burst(l->old_tagger, &b->batch.block[i], &tag, 1);
-		if (tag == b->batch.tag[i]) {
-			l->acct.port[b->port_index[i]].late++;
+		ep_wire_tag_burst(l->old_tagger, &block, &tag, 1);
+		if (tag == b->field[i].tag) {
+			port->late++;
 			l->count.late++;
 			return;
 		}
@@ -153,57 +191,61 @@ rx_unverified(struct lane *l, const struct rx_burst *b, uint32_t i)
 	l->count.bad_tag++;
 }
 
-static __rte_always_inline void
-rx_latency(struct lane *l, uint32_t port_index, uint32_t transit_ns, const struct rx_mode mode)
-{
-	/* The two ends may read the counter on two cores: a probe that seems to come before it left has taken no time. */
-	const int32_t signed_ns = (int32_t)transit_ns;
-	const uint32_t ns = signed_ns < 0 && signed_ns > -CLOCK_SKEW_NS ? 0 : transit_ns;
-	const uint32_t block = port_index >> l->block_shift;
+/* What the account of a burst is kept in: for all that the compiler knows, each store of a counter may change where they are. */
+struct rx_tables {
+	struct ep_acct_flow *flow;
+	struct ep_acct_port *port;
+	uint8_t *hist; /* The one histogram that is kept. */
+	const uint64_t *learn4;
+};
 
-	if (mode.oneway)
-		ep_hist_push(&l->hist_oneway[block], ns);
-	if (mode.rtt)
-		ep_hist_push(&l->hist_rtt[block], ns);
+static __rte_always_inline struct rx_tables
+rx_tables(const struct lane *l, const struct rx_mode mode)
+{
+	return (struct rx_tables){
+		.flow = l->acct.flow,
+		.port = l->acct.port,
+		.hist = (uint8_t *)(mode.rtt ? l->hist_rtt : l->hist_oneway),
+		.learn4 = mode.learn && !mode.ipv6 ? l->learn->v4 : NULL,
+	};
 }
 
-static __rte_always_inline void
-rx_learn(struct lane *l, const struct rx_burst *b, uint32_t i, const struct rx_mode mode)
+/* Where a flow comes from for the first time, or from elsewhere than before. */
+static __rte_noinline void
+rx_learn_new(struct lane *l, const struct rx_burst *b, uint32_t i, const bool ipv6)
 {
+	struct ep_wire_ip ip = {0};
 	struct ep_wire_rx rx;
-	struct ep_wire_ip ip;
+	uint16_t port;
 
-	rx_frame(b, i, &rx, mode);
-	ep_wire_rx_src(&rx, &ip);
-	if (ip.family == l->learn->family && learn_set(l->learn, b->batch.flow[i], &ip, rx.sport))
+	if (b->plain[i]) {
+		port = ep_wire_plain_src(rte_pktmbuf_mtod(b->mbuf[i], const uint8_t *), &ip, ipv6);
+	} else {
+		rx_parse_other(b->mbuf[i], &rx);
+		ep_wire_rx_src(&rx, &ip);
+		port = rx.sport;
+	}
+	if (ip.family == l->learn->family && learn_set(l->learn, b->flow[i], &ip, port))
 		l->count.learned++;
 }
 
 static __rte_always_inline void
-rx_echo(struct lane *l, struct rx_burst *b, uint32_t i)
+rx_echo(struct rx_burst *b, uint32_t i)
 {
 	const uint32_t k = b->echo_count;
 
-	if (unlikely(l->silent)) {
-		l->acct.port[b->port_index[i]].echo_refused++;
-		l->count.echo_refused++;
-		b->free[b->free_count++] = b->mbuf[i];
-		return;
-	}
 	b->echo_mbuf[k] = b->mbuf[i];
 	b->echo_index[k] = i;
 	b->echo_count++;
 }
 
-/* The DUT changed a port, or the drain time is over. Returns whether the probe is done with. */
+/* The DUT changed the initiator's own port, or the drain time is over. Returns whether the probe is done with. */
 static __rte_always_inline bool
 rx_set_aside(struct lane *l, const struct rx_burst *b, uint32_t i, const struct rx_mode mode)
 {
-	const uint32_t differ = b->batch.ports[i] ^ b->flow_ports[i];
 	struct ep_acct_port *port = &l->acct.port[b->port_index[i]];
 
-	/* A NAT may have changed the source. */
-	if (unlikely((mode.responder ? differ & UINT16_MAX : differ) != 0)) {
+	if (!mode.responder && unlikely(b->dport[i] != b->source_port[i])) {
 		port->wrong_port++;
 		l->count.wrong_port++;
 		return true;
@@ -220,8 +262,8 @@ rx_set_aside(struct lane *l, const struct rx_burst *b, uint32_t i, const struct 
 static __rte_noinline bool
 rx_account_other(struct lane *l, const struct rx_burst *b, uint32_t i, bool *newest)
 {
-	const enum ep_acct_verdict v = ep_acct_push(&l->acct, b->batch.flow[i], b->port_index[i],
-		b->batch.seq[i], b->mbuf[i]->pkt_len + EP_WIRE_FCS_BYTES);
+	const enum ep_acct_verdict v = ep_acct_push(&l->acct, b->flow[i], b->port_index[i],
+		b->field[i].seq, b->mbuf[i]->pkt_len + EP_WIRE_FCS_BYTES);
 
 	*newest = v == EP_ACCT_NEW;
 	return v == EP_ACCT_NEW || v == EP_ACCT_REORDERED;
@@ -229,44 +271,71 @@ rx_account_other(struct lane *l, const struct rx_burst *b, uint32_t i, bool *new
 
 /* Account one verified probe. Returns whether it is a first copy. */
 static __rte_always_inline bool
-rx_account(
-	struct lane *l, struct rx_burst *b, uint32_t i, uint32_t now_ns, const struct rx_mode mode)
+rx_account(struct lane *l, struct rx_burst *b, uint32_t i, const struct rx_tables *t,
+	const struct rx_mode mode)
 {
-	struct ep_acct_flow *flow = &l->acct.flow[b->batch.flow[i]];
-	const uint32_t transit_ns = now_ns - b->batch.time_ns[i];
-	const bool empty = flow->next == 0;
+	struct ep_acct_flow *flow = &t->flow[b->flow[i]];
+	const bool empty = flow->run_next == 0;
 	bool newest = true;
 
-	if (likely(ep_acct_is_next(flow, b->batch.seq[i])))
-		ep_acct_push_next(flow, &l->acct.port[b->port_index[i]],
-			b->mbuf[i]->pkt_len + EP_WIRE_FCS_BYTES);
+	if (likely(ep_acct_is_next(flow, b->field[i].seq)))
+		ep_acct_push_next(
+			flow, &t->port[b->port_index[i]], b->mbuf[i]->pkt_len + EP_WIRE_FCS_BYTES);
 	else if (!rx_account_other(l, b, i, &newest))
 		return false;
-	rx_latency(l, b->port_index[i], transit_ns, mode);
+	if (mode.oneway || mode.rtt)
+		ep_hist_push_bucket((struct ep_hist *)(void *)(t->hist + b->hist_offset[i]),
+			b->latency_ns[i], b->bucket[i]);
 	if (likely(newest)) {
-		ep_acct_jitter(flow, transit_ns, empty);
-		if (mode.learn)
-			rx_learn(l, b, i, mode);
+		ep_acct_jitter(flow, b->transit_ns[i], empty);
+		if (mode.learn &&
+			(mode.ipv6 || unlikely(!learn_is4(t->learn4, b->flow[i], b->src4[i]))))
+			rx_learn_new(l, b, i, mode.ipv6);
 	}
 	return true;
 }
 
-static __rte_always_inline void
-rx_judge(struct lane *l, struct rx_burst *b, uint32_t now_ns, const struct rx_mode mode)
+/* Whether each probe is what it says and in time, which is asked for the burst as a whole. */
+static __rte_always_inline bool
+rx_in_order(const struct lane *l, const struct rx_burst *b, const struct rx_mode mode)
 {
+	uint32_t differ = l->late;
+
+	for (uint32_t i = 0; i < ENGINE_RX_BURST; i++) {
+		uint32_t bits = b->tag[i] ^ b->field[i].tag;
+
+		if (!mode.responder)
+			bits |= b->dport[i] ^ b->source_port[i];
+		differ |= i < b->count ? bits : 0;
+	}
+	return differ == 0;
+}
+
+/* Returns whether the probe was taken. */
+static __rte_always_inline bool
+rx_is_taken(struct lane *l, struct rx_burst *b, uint32_t i, const struct rx_mode mode)
+{
+	if (unlikely(b->tag[i] != b->field[i].tag)) {
+		rx_unverified(l, b, i);
+		return false;
+	}
+	return !rx_set_aside(l, b, i, mode);
+}
+
+static __rte_always_inline void
+rx_judge_each(struct lane *l, struct rx_burst *b, const bool in_order, const struct rx_mode mode)
+{
+	const struct rx_tables t = rx_tables(l, mode);
 	const uint32_t count = b->count;
 	uint32_t aside = 0, again = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (unlikely(b->tag[i] != b->batch.tag[i])) {
-			rx_unverified(l, b, i);
+		if (!in_order && unlikely(!rx_is_taken(l, b, i, mode))) {
 			aside++;
-		} else if (rx_set_aside(l, b, i, mode)) {
-			aside++;
-		} else if (unlikely(!rx_account(l, b, i, now_ns, mode))) {
+		} else if (unlikely(!rx_account(l, b, i, &t, mode))) {
 			again++;
 		} else if (mode.echo) {
-			rx_echo(l, b, i);
+			rx_echo(b, i);
 			continue;
 		}
 		if (mode.echo)
@@ -276,25 +345,49 @@ rx_judge(struct lane *l, struct rx_burst *b, uint32_t now_ns, const struct rx_mo
 	l->count.first += count - aside - again;
 }
 
-/* Answer: never more than one packet of the same size for one first copy (design section 5). */
 static __rte_always_inline void
-rx_send_echoes(struct lane *l, struct rx_burst *b, const struct rx_mode mode)
+rx_judge(struct lane *l, struct rx_burst *b, const struct rx_mode mode)
 {
-	uint32_t sent;
+	if (likely(rx_in_order(l, b, mode)))
+		rx_judge_each(l, b, true, mode);
+	else
+		rx_judge_each(l, b, false, mode);
+}
 
-	if (b->echo_count == 0)
-		return;
-	ep_wire_batch_blocks(&b->batch, EP_WIRE_PT_ECHO);
-	ep_wire_tag_burst(l->tagger, b->batch.block, b->tag, b->count);
+/* In place; returns false where a frame has to be done on its own. */
+static __rte_always_inline bool
+rx_write_echoes(struct rx_burst *b, const struct rx_mode mode)
+{
+	uint32_t no_check = 0;
+
+	for (uint32_t i = 0; i < ENGINE_RX_BURST; i++)
+		no_check |= i < b->count && b->echoes.check[i] == 0;
+	if (unlikely(no_check || !b->all_plain))
+		return false;
+	ep_wire_echo_sums(&b->echoes, b->tag, b->echo_tag);
+	for (uint32_t k = 0; k < b->echo_count; k++)
+		ep_wire_echo_write(&b->echoes, b->echo_index[k],
+			rte_pktmbuf_mtod(b->echo_mbuf[k], uint8_t *), mode.ipv6);
+	return true;
+}
+
+/* Some frame is not plain, or has no UDP checksum. */
+static __rte_noinline void
+rx_write_other_echoes(struct rx_burst *b)
+{
 	for (uint32_t k = 0; k < b->echo_count; k++) {
-		const uint32_t i = b->echo_index[k];
+		struct rte_mbuf *m = b->echo_mbuf[k];
 		struct ep_wire_rx rx;
 
-		rx_frame(b, i, &rx, mode);
-		ep_wire_echo(rte_pktmbuf_mtod(b->mbuf[i], uint8_t *), &rx, b->tag[i]);
+		if (rx_parse_other(m, &rx))
+			ep_wire_echo(
+				rte_pktmbuf_mtod(m, uint8_t *), &rx, b->echo_tag[b->echo_index[k]]);
 	}
-	sent = lane_transmit(l, b->echo_mbuf, (uint16_t)b->echo_count);
-	l->count.echo_accepted += sent;
+}
+
+static __rte_noinline void
+rx_refuse_echoes(struct lane *l, struct rx_burst *b, uint32_t sent)
+{
 	for (uint32_t k = sent; k < b->echo_count; k++) {
 		l->acct.port[b->port_index[b->echo_index[k]]].echo_refused++;
 		l->count.echo_refused++;
@@ -302,26 +395,56 @@ rx_send_echoes(struct lane *l, struct rx_burst *b, const struct rx_mode mode)
 	}
 }
 
-/* Whole mbufs of one pool, as nearly every device gives them, go back in one piece; the test looks at their first lines only. */
+/* Answer: never more than one packet of the same size for one first copy (design section 5). */
 static __rte_always_inline void
-rx_free(const struct lane *l, struct rte_mbuf **mbuf, uint32_t count)
+rx_send_echoes(struct lane *l, struct rx_burst *b, const struct rx_mode mode)
 {
-	struct rte_mempool *pool;
-	uint64_t differ = 0;
+	uint32_t sent = 0;
 
-	if (count == 0)
+	if (b->echo_count == 0)
 		return;
-	pool = mbuf[0]->pool;
-	for (uint32_t i = 0; i < count; i++) {
+	if (likely(!l->silent)) {
+		ep_wire_blocks_change_pt(b->block, EP_WIRE_PT_UP, EP_WIRE_PT_ECHO);
+		ep_wire_tag_burst(l->tagger, b->block, b->echo_tag, b->count);
+		if (!rx_write_echoes(b, mode))
+			rx_write_other_echoes(b);
+		sent = lane_transmit(l, b->echo_mbuf, (uint16_t)b->echo_count);
+		l->count.echo_accepted += sent;
+	}
+	if (unlikely(sent < b->echo_count))
+		rx_refuse_echoes(l, b, sent);
+}
+
+/* Ask for the frames. Returns whether all are whole mbufs of one pool, as nearly every device gives them: those go back in one
+ * piece. Only the mbufs' first lines, and the pool, are looked at. */
+static __rte_always_inline bool
+rx_prefetch(const struct lane *l, struct rte_mbuf **mbuf, uint32_t n)
+{
+	const struct rte_mempool *pool = mbuf[0]->pool;
+	uint64_t rearm_differ = 0, flags = 0;
+	uintptr_t pool_differ = 0;
+
+#pragma GCC unroll 4
+	for (uint32_t i = 0; i < n; i++) {
 		uint64_t rearm;
 
+		rte_prefetch0(rte_pktmbuf_mtod(mbuf[i], void *));
 		memcpy(&rearm, &mbuf[i]->rearm_data, sizeof(rearm));
-		differ |= (rearm ^ l->mbuf_rearm) & l->mbuf_rearm_whole;
-		differ |= (uintptr_t)mbuf[i]->pool ^ (uintptr_t)pool;
-		differ |= mbuf[i]->ol_flags & (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL);
+		rearm_differ |= rearm ^ l->mbuf_rearm;
+		pool_differ |= (uintptr_t)mbuf[i]->pool ^ (uintptr_t)pool;
+		flags |= mbuf[i]->ol_flags;
 	}
-	if (likely(differ == 0))
-		rte_mempool_put_bulk(pool, (void **)mbuf, count);
+	return (rearm_differ & l->mbuf_rearm_whole) == 0 && pool_differ == 0 &&
+		(flags & (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)) == 0;
+}
+
+static __rte_always_inline void
+rx_free(struct rte_mbuf **mbuf, uint32_t count, bool whole)
+{
+	if (count == 0)
+		return;
+	if (likely(whole))
+		rte_mempool_put_bulk(mbuf[0]->pool, (void **)mbuf, count);
 	else
 		rte_pktmbuf_free_bulk(mbuf, count);
 }
@@ -333,6 +456,7 @@ rx_body(struct lane *l, const struct rx_mode mode)
 	struct rx_burst b;
 	uint32_t now_ns;
 	uint16_t n;
+	bool whole;
 
 	n = rte_eth_rx_burst(l->port_id, l->rx_queue[l->rx_queue_next], in, ENGINE_RX_BURST);
 	l->rx_queue_next = l->rx_queue_next + 1u == l->rx_queue_count ? 0 : l->rx_queue_next + 1;
@@ -340,26 +464,27 @@ rx_body(struct lane *l, const struct rx_mode mode)
 		return 0;
 	/* After the burst was taken: the far end may have stamped its last packet a moment ago. */
 	now_ns = lane_ns32(l, rte_rdtsc());
-	b.count = 0;
 	b.echo_count = 0;
+	b.all_plain = true;
 	b.free_count = 0;
-	for (uint16_t i = 0; i < n; i++)
-		rte_prefetch0(rte_pktmbuf_mtod(in[i], void *));
-	for (uint16_t i = 0; i < n; i++)
-		rx_parse(l, &b, in[i], mode);
+	ep_wire_shape_init(&b.shape, mode.ipv6);
+	whole = rx_prefetch(l, in, n);
+	rx_parse(l, &b, in, n, mode);
 	if (likely(b.count > 0)) {
 		rx_flows(l, &b, mode);
+		ep_wire_tag_burst(l->tagger, b.block, b.tag, b.count);
+		rx_transit(l, &b, now_ns, mode);
 		/* One test a burst, always decided alike. */
 		if (unlikely(l->verify_filler))
 			rx_check_fillers(&b);
-		rx_judge(l, &b, now_ns, mode);
+		rx_judge(l, &b, mode);
 		if (mode.echo)
 			rx_send_echoes(l, &b, mode);
 	}
 	if (mode.echo)
-		rx_free(l, b.free, b.free_count);
+		rx_free(b.free, b.free_count, whole);
 	else
-		rx_free(l, in, n);
+		rx_free(in, n, whole);
 	return n;
 }
 

@@ -61,12 +61,12 @@ ep_hist_quantile_ns(const struct ep_hist *h, double q)
 void
 ep_hist_merge(struct ep_hist *dst, const struct ep_hist *src)
 {
-	dst->count += src->count;
-	dst->sum_ns += src->sum_ns;
 	if (src->min_inverted_ns > dst->min_inverted_ns)
 		dst->min_inverted_ns = src->min_inverted_ns;
 	if (src->max_ns > dst->max_ns)
 		dst->max_ns = src->max_ns;
-	for (uint32_t b = 0; b < EP_HIST_BUCKETS; b++)
+	for (uint32_t b = 0; b < EP_HIST_BUCKETS; b++) {
 		dst->bucket[b] += src->bucket[b];
+		dst->count += src->bucket[b];
+	}
 }

@@ -315,18 +315,60 @@ struct ep_wire_rx {
 static inline bool ep_wire_parse(uint8_t *frame, uint32_t len, struct ep_wire_rx *rx);
 
 /**
- * The same for frames as they mostly are, at the cost of a few comparisons: no VLAN tag, no IPv4 options, the family known
- * beforehand. Hot path.
+ * What the frames of a receive burst mostly look like: one family, one length, no VLAN tag, no IPv4 options, one kind of probe.
+ * Opaque; the caller's, on the stack.
+ */
+struct ep_wire_shape;
+
+/**
+ * Start with no length. Hot path.
  *
  * @param ipv6
  *   Which family; a literal.
- * @return
- *   Whether ep_wire_parse() would accept it, save for its PT. False for frames of another shape: ask ep_wire_parse().
  */
-static inline bool ep_wire_plain(const uint8_t *frame, uint32_t len, const bool ipv6);
+static inline void ep_wire_shape_init(struct ep_wire_shape *s, const bool ipv6);
 
-/** What ep_wire_parse() says of a frame that ep_wire_plain() accepted. Hot path. */
-static inline void ep_wire_plain_rx(uint8_t *frame, const bool ipv6, struct ep_wire_rx *rx);
+/**
+ * Whether a frame has the shape, at the cost of a few vector operations. The length is learned from the frames. Hot path.
+ *
+ * @param len
+ *   Frame without FCS [B]; no byte behind it is read.
+ * @param up
+ *   Whether up probes are expected; else echoes and down probes. A literal.
+ * @return
+ *   True: ep_wire_parse() accepts it, and its PT is as expected. False says nothing: ask ep_wire_parse().
+ */
+static inline bool ep_wire_shape_fits(struct ep_wire_shape *s, const uint8_t *frame, uint32_t len,
+	const bool ipv6, const bool up);
+
+/** What a received probe says of itself. Host order. */
+struct ep_wire_fields {
+	uint32_t flow;
+	uint32_t seq;
+	uint32_t time_ns;
+	uint32_t tag; /**< As ep_wire_tag_burst() gives it. */
+} __attribute__((aligned(16)));
+
+/**
+ * Read a frame that has the shape: its fields, and the tag's message with the port that the frame names as the initiator's
+ * destination port, which a DUT may have changed. Hot path.
+ */
+static inline void ep_wire_plain_read(const uint8_t *frame, struct ep_wire_fields *fields,
+	struct ep_wire_block *block, const bool ipv6, const bool up);
+
+/** The same of any parsed frame. */
+static inline void ep_wire_rx_read(
+	const struct ep_wire_rx *rx, struct ep_wire_fields *fields, struct ep_wire_block *block);
+
+/** Ports of a frame that has the shape: source port << 16 | destination port. Hot path. */
+static inline uint32_t ep_wire_plain_ports(const uint8_t *frame, const bool ipv6);
+
+/** Source address and port of a frame that has the shape. Hot path. */
+static inline uint16_t ep_wire_plain_src(
+	const uint8_t *frame, struct ep_wire_ip *ip, const bool ipv6);
+
+/** The same of IPv4 in one word: the address as it lies there << 32 | the port in host order << 16. Hot path. */
+static inline uint64_t ep_wire_plain_src4(const uint8_t *frame);
 
 /** Source address of a parsed frame. */
 static inline void ep_wire_rx_src(const struct ep_wire_rx *rx, struct ep_wire_ip *ip);
@@ -345,6 +387,34 @@ static inline void ep_wire_rx_src(const struct ep_wire_rx *rx, struct ep_wire_ip
  */
 static inline void ep_wire_echo(uint8_t *frame, struct ep_wire_rx *rx, uint32_t tag);
 
+/** Make the tags' messages, [EP_WIRE_BURST], those of another payload type: all of them have @p from. Hot path. */
+static inline void ep_wire_blocks_change_pt(struct ep_wire_block *block, uint8_t from, uint8_t to);
+
+/**
+ * What a burst of echoes needs beside its frames: ep_wire_echo() for frames that have the shape and a UDP checksum, several at
+ * once. Entries that are not filled may hold anything.
+ *
+ *   frame -> ep_wire_echo_read -> ep_wire_echo_sums -> ep_wire_echo_write -> frame
+ */
+struct ep_wire_echoes {
+	uint32_t head
+		[EP_WIRE_BURST]; /**< IPv4: TTL, protocol, header checksum, as they lie there. */
+	uint32_t check[EP_WIRE_BURST];  /**< UDP checksum, as it lies there; 0: there is none. */
+	uint32_t tag_be[EP_WIRE_BURST]; /**< Of the echo. */
+} __attribute__((aligned(64)));
+
+/** Take from up probe @p i what its echo's checksums follow from. Hot path. */
+static inline void ep_wire_echo_read(
+	struct ep_wire_echoes *e, uint32_t i, const uint8_t *frame, const bool ipv6);
+
+/** From the probes' checksums to those of the echoes, [EP_WIRE_BURST] tags each. Hot path. */
+static inline void ep_wire_echo_sums(struct ep_wire_echoes *restrict e,
+	const uint32_t *restrict up_tag, const uint32_t *restrict echo_tag);
+
+/** Turn up probe @p i, in place, into its echo. Hot path. */
+static inline void ep_wire_echo_write(
+	const struct ep_wire_echoes *e, uint32_t i, uint8_t *frame, const bool ipv6);
+
 /** The UDP checksum that a parsed frame should carry; never 0. Reads every byte, so not for each frame. */
 uint16_t ep_wire_udp_checksum(const struct ep_wire_rx *rx);
 
@@ -355,3 +425,4 @@ bool ep_wire_filler_ok(const struct ep_wire_rx *rx);
 static inline uint64_t ep_wire_filler_word(uint32_t flow, uint32_t seq);
 
 #include "wire_batch.h"
+#include "wire_shape.h"

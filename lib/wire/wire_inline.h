@@ -279,57 +279,6 @@ ep_wire_parse(uint8_t *frame, uint32_t len, struct ep_wire_rx *rx)
 	return rx->probe.pt >= EP_WIRE_PT_UP && rx->probe.pt <= EP_WIRE_PT_DOWN;
 }
 
-/* Each difference from what is wanted is a bit in `bad`: one branch for all of them. */
-static inline bool
-ep_wire_plain_ipv4(const uint8_t *frame, uint32_t len)
-{
-	const uint64_t type = ep_wire_get64(frame + 12); /* EtherType, version, IHL, TOS, length */
-	const uint64_t frag = ep_wire_get64(frame + 20); /* flags, offset, TTL, protocol */
-	const uint32_t total_bytes = (uint32_t)(type >> 16) & UINT16_MAX;
-	const uint32_t datagram_bytes = ep_wire_get16(frame + 38);
-	uint64_t bad = (type >> 40) ^ (EP_WIRE_ETHERTYPE_IPV4 << 8 | 0x45);
-
-	bad |= (frag & UINT64_C(0x3fff00ff00000000)) ^ (uint64_t)EP_WIRE_PROTO_UDP << 32;
-	bad |= total_bytes ^ (datagram_bytes + EP_WIRE_IPV4_BYTES);
-	bad |= frame[42] ^ EP_WIRE_RTP_VERSION;
-	return bad == 0 && total_bytes + EP_WIRE_ETH_BYTES <= len &&
-		datagram_bytes >= EP_WIRE_UDP_BYTES + EP_WIRE_PROBE_BYTES;
-}
-
-static inline bool
-ep_wire_plain_ipv6(const uint8_t *frame, uint32_t len)
-{
-	const uint32_t type = ep_wire_get32(frame + 12); /* EtherType, version, traffic class */
-	const uint32_t next = ep_wire_get32(frame + 18); /* length, next header, hop limit */
-	const uint32_t datagram_bytes = ep_wire_get16(frame + 58);
-	uint32_t bad = (type >> 12) ^ (EP_WIRE_ETHERTYPE_IPV6 << 4 | 6);
-
-	bad |= (next >> 8) ^ (datagram_bytes << 8 | EP_WIRE_PROTO_UDP);
-	bad |= frame[62] ^ EP_WIRE_RTP_VERSION;
-	return bad == 0 && datagram_bytes + EP_WIRE_ETH_BYTES + EP_WIRE_IPV6_BYTES <= len &&
-		datagram_bytes >= EP_WIRE_UDP_BYTES + EP_WIRE_PROBE_BYTES;
-}
-
-static inline bool
-ep_wire_plain(const uint8_t *frame, uint32_t len, const bool ipv6)
-{
-	if (ipv6)
-		return len >= EP_WIRE_MIN_FRAME_IPV6 - EP_WIRE_FCS_BYTES &&
-			ep_wire_plain_ipv6(frame, len);
-	return len >= EP_WIRE_MIN_FRAME_IPV4 - EP_WIRE_FCS_BYTES && ep_wire_plain_ipv4(frame, len);
-}
-
-static inline void
-ep_wire_plain_rx(uint8_t *frame, const bool ipv6, struct ep_wire_rx *rx)
-{
-	rx->l3 = frame + EP_WIRE_ETH_BYTES;
-	rx->udp = rx->l3 + (ipv6 ? EP_WIRE_IPV6_BYTES : EP_WIRE_IPV4_BYTES);
-	rx->payload = rx->udp + EP_WIRE_UDP_BYTES;
-	rx->payload_bytes = ep_wire_get16(rx->udp + 4) - EP_WIRE_UDP_BYTES;
-	rx->family = ipv6 ? EP_WIRE_IPV6 : EP_WIRE_IPV4;
-	ep_wire_rx_probe(rx);
-}
-
 static inline void
 ep_wire_rx_src(const struct ep_wire_rx *rx, struct ep_wire_ip *ip)
 {

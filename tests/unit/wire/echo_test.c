@@ -197,6 +197,57 @@ echo_swaps_all_and_verifies_whatever_came_between(void **state)
 	}
 }
 
+static void
+copy_plain(uint8_t *to, bool ipv6)
+{
+	struct ep_wire_shape shape;
+	bool plain = false;
+
+	while (!plain) {
+		struct model_frame f = model_random_frame(&rng, ipv6 ? EP_WIRE_IPV6 : EP_WIRE_IPV4,
+			(uint16_t)model_rng_range(&rng, 84, 120));
+
+		if (model_rng_bool(&rng))
+			pass_nat(&f);
+		ep_wire_shape_init(&shape, ipv6);
+		plain = ep_wire_shape_fits(&shape, f.bytes, f.len, ipv6, true);
+		memset(to, 0, 128);
+		memcpy(to, f.bytes, f.len);
+		free(f.bytes);
+	}
+}
+
+/* Several at once, and one by one: the same bytes. */
+static void
+echoes_of_a_burst_are_those_of_its_frames(void **state)
+{
+	static uint8_t frame[EP_WIRE_BURST][128], want[EP_WIRE_BURST][128];
+
+	(void)state;
+	for (unsigned int round = 0; round < 500; round++) {
+		const bool ipv6 = round % 2 != 0;
+		uint32_t up_tag[EP_WIRE_BURST], echo_tag[EP_WIRE_BURST];
+		struct ep_wire_echoes echoes;
+
+		for (uint32_t i = 0; i < EP_WIRE_BURST; i++) {
+			struct ep_wire_rx rx;
+
+			copy_plain(frame[i], ipv6);
+			memcpy(want[i], frame[i], sizeof(want[i]));
+			assert_true(ep_wire_parse(want[i], sizeof(want[i]), &rx));
+			up_tag[i] = rx.tag;
+			echo_tag[i] = (uint32_t)model_rng_next(&rng);
+			ep_wire_echo(want[i], &rx, echo_tag[i]);
+			ep_wire_echo_read(&echoes, i, frame[i], ipv6);
+		}
+		ep_wire_echo_sums(&echoes, up_tag, echo_tag);
+		for (uint32_t i = 0; i < EP_WIRE_BURST; i++) {
+			ep_wire_echo_write(&echoes, i, frame[i], ipv6);
+			assert_memory_equal(frame[i], want[i], sizeof(frame[i]));
+		}
+	}
+}
+
 /* One bit of the payload flips after the sender made the checksum; version and PT have to stay, or it is no probe. */
 static void
 echo_of_a_corrupted_payload_keeps_a_wrong_checksum(void **state)
@@ -271,6 +322,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(echo_swaps_all_and_verifies_whatever_came_between),
+		cmocka_unit_test(echoes_of_a_burst_are_those_of_its_frames),
 		cmocka_unit_test(echo_of_a_corrupted_payload_keeps_a_wrong_checksum),
 		cmocka_unit_test(echo_of_a_corrupted_ipv4_header_keeps_a_wrong_checksum),
 		cmocka_unit_test(no_checksum_of_an_echo_is_ever_zero),
