@@ -112,6 +112,15 @@ lane_mbufs(struct lane *l)
 		RTE_PKTMBUF_HEADROOM;
 }
 
+static bool
+ports_in_row(const struct ep_range *range)
+{
+	for (uint32_t i = 0; i < range->port_count; i++)
+		if (range->port[i] != range->port[0] + i)
+			return false;
+	return true;
+}
+
 static int
 lane_create(struct ep_engine *e, struct side *s, uint32_t i, struct lane **out)
 {
@@ -129,6 +138,7 @@ lane_create(struct ep_engine *e, struct side *s, uint32_t i, struct lane **out)
 	l->pool = ep_dev_pool(s->cfg.dev, (uint16_t)i);
 	lane_mbufs(l);
 	l->readdress = e->cfg.space.address_count > 1;
+	l->ports_in_row = ports_in_row(e->cfg.range);
 	l->address_base = ep_wire_get32(
 		s->cfg.ends.src.bytes_be + (s->cfg.ends.src.family == EP_WIRE_IPV6 ? 12 : 0));
 	lane_queues(l, s, i);
@@ -428,8 +438,8 @@ lane_tx_choose(const struct ep_engine *e, const struct side *s)
 		.ipv6 = s->cfg.ends.src.family == EP_WIRE_IPV6,
 		.down = s->cfg.role == EP_ENGINE_RESPONDER,
 		.plain = e->trial.sizes.count == 1 && s->tmpl->filler_bytes == 0 &&
-			e->cfg.checksum == EP_WIRE_CHECKSUM_SOFTWARE &&
-			e->cfg.space.address_count == 1,
+			e->cfg.checksum == EP_WIRE_CHECKSUM_SOFTWARE,
+		.many = e->cfg.space.address_count > 1,
 		.stamp = e->trial.stamp == EP_ENGINE_STAMP_PACKET,
 	};
 

@@ -101,7 +101,8 @@ struct __rte_cache_aligned lane {
 	uint32_t frame_offset;     /* From an mbuf of the pool to its frame [B]. */
 	uint32_t address_base;     /* Last 32 bits of the first source address, host order. */
 	bool verify_filler;
-	bool readdress; /* The source address follows from the flow. */
+	bool readdress;    /* The source address follows from the flow. */
+	bool ports_in_row; /* port_of[i] is port_of[0] + i. */
 	uint32_t size_count;
 	uint32_t block_shift;
 	uint16_t port_id;
@@ -200,7 +201,8 @@ struct rx_choice {
 struct tx_choice {
 	bool ipv6;
 	bool down;
-	bool plain; /* One size without filler, checksums in software, one address up. */
+	bool plain; /* One size without filler, checksums in software. */
+	bool many;  /* Up: several addresses. */
 	bool stamp; /* A time stamp a probe, not a burst. */
 };
 

@@ -9,7 +9,8 @@
 struct tx_mode {
 	bool ipv6;
 	bool down;  /* The responder's stream, to learned addresses. */
-	bool plain; /* One size without filler, checksums in software, one address up. */
+	bool plain; /* One size without filler, checksums in software. */
+	bool many;  /* Up, plain: several addresses; without plain that is asked at run time. */
 	bool stamp; /* Each probe has a time stamp of its own. */
 };
 
@@ -17,20 +18,9 @@ struct tx_mode {
 struct tx_burst {
 	struct rte_mbuf *mbuf[EP_WIRE_BURST];
 	const struct ep_wire_tmpl *tmpl[EP_WIRE_BURST]; /* Not plain only. */
-	struct ep_wire_ip addr[EP_WIRE_BURST];          /* Other than the template's. */
-	uint32_t addr4[EP_WIRE_BURST];                  /* The same, the last 32 bits. */
+	struct ep_wire_ip addr[EP_WIRE_BURST]; /* Other than the template's; IPv4: batch.addr. */
 	struct ep_wire_batch batch;
 };
-
-/* The buffers' first lines are written below; those a NIC has just given back may be far. */
-static __rte_always_inline void
-tx_prefetch(const struct lane *l, const struct tx_burst *b, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		__builtin_prefetch(b->mbuf[i], 1);
-		__builtin_prefetch((uint8_t *)b->mbuf[i] + l->frame_offset, 1);
-	}
-}
 
 static __rte_always_inline void
 tx_flows(struct lane *l, struct tx_burst *b, uint32_t n, const struct tx_mode mode)
@@ -45,8 +35,15 @@ tx_flows(struct lane *l, struct tx_burst *b, uint32_t n, const struct tx_mode mo
 			w->flow[i] = l->list[w->flow[i]];
 	for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
 		port_index[i] = ep_sched_port_index(l->space, w->flow[i]);
-	for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
-		w->dport[i] = l->port_of[port_index[i]];
+	if (likely(l->ports_in_row)) {
+		const uint32_t first = l->port_of[0];
+
+		for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
+			w->dport[i] = first + port_index[i];
+	} else {
+		for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
+			w->dport[i] = l->port_of[port_index[i]];
+	}
 	if (!mode.down)
 		for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
 			w->ports[i] = (uint32_t)ep_sched_source_port(l->space, w->flow[i]) << 16 |
@@ -65,7 +62,7 @@ tx_learned(struct lane *l, struct tx_burst *b, uint32_t n, const struct tx_mode 
 		learn_get(l->learn, w->flow[i], &b->addr[i], &port);
 		w->ports[i] = w->dport[i] << 16 | port;
 		if (!mode.ipv6)
-			b->addr4[i] = ep_wire_get32(b->addr[i].bytes_be);
+			w->addr[i] = ep_wire_get32(b->addr[i].bytes_be);
 	}
 }
 
@@ -74,12 +71,12 @@ static __rte_always_inline void
 tx_sources(const struct lane *l, struct tx_burst *b, uint32_t n, const struct tx_mode mode)
 {
 	for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
-		b->addr4[i] = l->address_base + ep_sched_address(l->space, b->batch.flow[i]);
+		b->batch.addr[i] = l->address_base + ep_sched_address(l->space, b->batch.flow[i]);
 	if (!mode.ipv6)
 		return;
 	for (uint32_t i = 0; i < n; i++) {
 		memcpy(b->addr[i].bytes_be, l->tmpl->header + EP_WIRE_IPV6_SRC, 16);
-		ep_wire_put32(b->addr[i].bytes_be + 12, b->addr4[i]);
+		ep_wire_put32(b->addr[i].bytes_be + 12, b->batch.addr[i]);
 	}
 }
 
@@ -129,7 +126,7 @@ tx_address_sums(const struct lane *l, struct tx_burst *b, uint32_t n, const stru
 		const uint32_t change = UINT16_MAX - ep_wire_fold(before);
 
 		for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
-			w->more[i] += (b->addr4[i] >> 16) + (b->addr4[i] & UINT16_MAX) + change;
+			w->more[i] += (w->addr[i] >> 16) + (w->addr[i] & UINT16_MAX) + change;
 	}
 }
 
@@ -139,7 +136,7 @@ tx_checks(const struct lane *l, struct tx_burst *b, uint32_t n, uint8_t pt, bool
 {
 	struct ep_wire_batch *w = &b->batch;
 
-	if (mode.plain && !mode.down) {
+	if (mode.plain && !mode.down && !mode.many) {
 		ep_wire_batch_check(w, l->tmpl->udp_sum, pt);
 		return;
 	}
@@ -160,14 +157,20 @@ tx_checks(const struct lane *l, struct tx_burst *b, uint32_t n, uint8_t pt, bool
 	ep_wire_batch_check_more(w, pt);
 }
 
+static_assert(offsetof(struct rte_mbuf, ol_flags) == offsetof(struct rte_mbuf, rearm_data) + 8,
+	"written in one piece");
+static_assert(offsetof(struct rte_mbuf, data_len) == offsetof(struct rte_mbuf, pkt_len) + 4 &&
+		offsetof(struct rte_mbuf, vlan_tci) == offsetof(struct rte_mbuf, pkt_len) + 6,
+	"written in one piece");
+
 /* What rte_pktmbuf_alloc() sets, of one segment and without its second cache line, which is clean in the pool. */
 static __rte_always_inline void
-tx_mbuf(const struct lane *l, struct rte_mbuf *m, uint16_t len)
+tx_mbuf(struct rte_mbuf *m, const uint64_t rearm[2], uint16_t len)
 {
-	memcpy(&m->rearm_data, &l->mbuf_rearm, sizeof(l->mbuf_rearm));
-	m->ol_flags = l->ol_flags;
-	m->pkt_len = len;
-	m->data_len = len;
+	const uint64_t lens = (uint64_t)len << 32 | len;
+
+	memcpy(&m->rearm_data, rearm, 16);
+	memcpy(&m->pkt_len, &lens, sizeof(lens));
 }
 
 static __rte_always_inline void
@@ -181,24 +184,57 @@ tx_offload(const struct lane *l, struct tx_burst *b, uint32_t n)
 }
 
 static __rte_always_inline void
+tx_finish(const struct lane *l, struct tx_burst *b, uint32_t n, bool readdressed,
+	const struct tx_mode mode)
+{
+	struct ep_wire_batch *w = &b->batch;
+
+	for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
+		w->udp_bytes[i] = EP_WIRE_UDP_BYTES + EP_WIRE_PROBE_BYTES;
+	if (!mode.plain)
+		for (uint32_t i = 0; i < n; i++)
+			w->udp_bytes[i] += b->tmpl[i]->filler_bytes;
+	ep_wire_batch_finish(w);
+	if (!readdressed || mode.ipv6)
+		return;
+
+	const uint32_t offset = mode.down ? EP_WIRE_IPV4_DST : EP_WIRE_IPV4_SRC;
+	const uint32_t ip_sum = ep_wire_tmpl_ip_sum(l->tmpl, offset);
+
+	for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
+		w->ip_sum[i] = ip_sum;
+	if (!mode.plain)
+		for (uint32_t i = 0; i < n; i++)
+			w->ip_sum[i] = ep_wire_tmpl_ip_sum(b->tmpl[i], offset);
+	ep_wire_batch_readdress(w, l->tmpl->checksum);
+}
+
+static __rte_always_inline void
 tx_write(const struct lane *l, struct tx_burst *b, uint32_t n, uint8_t pt, bool readdressed,
 	const struct tx_mode mode)
 {
+	const struct ep_wire_batch *w = &b->batch;
+	const uint64_t rearm[2] = {l->mbuf_rearm, l->ol_flags};
+	const uint32_t frame_offset = l->frame_offset;
+
 	for (uint32_t i = 0; i < n; i++) {
 		const struct ep_wire_tmpl *tmpl = mode.plain ? l->tmpl : b->tmpl[i];
-		uint8_t *frame = (uint8_t *)b->mbuf[i] + l->frame_offset;
+		uint8_t *frame = (uint8_t *)b->mbuf[i] + frame_offset;
 
-		tx_mbuf(l, b->mbuf[i], tmpl->len);
-		ep_wire_batch_write(&b->batch, i, tmpl, frame, pt, mode.ipv6);
+		tx_mbuf(b->mbuf[i], rearm, tmpl->len);
+		ep_wire_batch_write(w, i, tmpl, frame, pt, mode.ipv6);
 		if (!mode.plain)
-			ep_wire_batch_write_filler(&b->batch, i, tmpl, frame);
+			ep_wire_batch_write_filler(w, i, tmpl, frame);
 		if (readdressed && mode.ipv6)
 			memcpy(frame + (mode.down ? EP_WIRE_IPV6_DST : EP_WIRE_IPV6_SRC),
 				b->addr[i].bytes_be, 16);
 		else if (readdressed)
-			ep_wire_ipv4_readdress(tmpl, frame,
-				mode.down ? EP_WIRE_IPV4_DST : EP_WIRE_IPV4_SRC, b->addr4[i]);
+			ep_wire_batch_write_addr(
+				w, i, frame, mode.down ? EP_WIRE_IPV4_DST : EP_WIRE_IPV4_SRC);
 	}
+	if (unlikely(w->marker != 0))
+		for (uint32_t i = 0; i < n; i++)
+			ep_wire_batch_mark(w, i, (uint8_t *)b->mbuf[i] + frame_offset, mode.ipv6);
 	if (!mode.plain && l->ol_flags != 0)
 		tx_offload(l, b, n);
 }
@@ -223,9 +259,8 @@ tx_build(struct lane *l, struct tx_burst *b, uint32_t n, uint64_t now_cycles,
 	const struct tx_mode mode)
 {
 	const uint8_t pt = mode.down ? EP_WIRE_PT_DOWN : EP_WIRE_PT_UP;
-	const bool readdressed = mode.down || (!mode.plain && l->readdress);
+	const bool readdressed = mode.down || mode.many || (!mode.plain && l->readdress);
 
-	tx_prefetch(l, b, n);
 	tx_flows(l, b, n, mode);
 	if (mode.down)
 		tx_learned(l, b, n, mode);
@@ -237,6 +272,7 @@ tx_build(struct lane *l, struct tx_burst *b, uint32_t n, uint64_t now_cycles,
 	ep_wire_batch_blocks(&b->batch, pt);
 	ep_wire_tag_burst(l->tagger, b->batch.block, b->batch.tag, n);
 	tx_checks(l, b, n, pt, readdressed, mode);
+	tx_finish(l, b, n, readdressed, mode);
 	tx_write(l, b, n, pt, readdressed, mode);
 }
 
@@ -275,6 +311,8 @@ tx_body(struct lane *l, uint64_t now_cycles, const struct tx_mode mode)
 
 TX_INSTANCE(tx_up_plain, .plain = true)
 TX_INSTANCE(tx_up_plain_stamp, .plain = true, .stamp = true)
+TX_INSTANCE(tx_up_many, .plain = true, .many = true)
+TX_INSTANCE(tx_up_many_stamp, .plain = true, .many = true, .stamp = true)
 TX_INSTANCE(tx_up, .plain = false)
 TX_INSTANCE(tx_up_stamp, .stamp = true)
 TX_INSTANCE(tx_up6, .ipv6 = true)
@@ -291,11 +329,14 @@ HOT_NAME(tx_choose)(const struct tx_choice *c)
 {
 	static const lane_tx_fn plain[2][2] = {
 		{tx_up_plain, tx_up_plain_stamp}, {tx_down_plain, tx_down_plain_stamp}};
+	static const lane_tx_fn many[2] = {tx_up_many, tx_up_many_stamp};
 	static const lane_tx_fn other[2][2][2] = {
 		{{tx_up, tx_up_stamp}, {tx_down, tx_down_stamp}},
 		{{tx_up6, tx_up6_stamp}, {tx_down6, tx_down6_stamp}},
 	};
 
+	if (c->plain && !c->ipv6 && !c->down && c->many)
+		return many[c->stamp];
 	if (c->plain && !c->ipv6)
 		return plain[c->down][c->stamp];
 	return other[c->ipv6][c->down][c->stamp];

@@ -215,7 +215,8 @@ int ep_wire_tmpl_init(struct ep_wire_tmpl *tmpl, const struct ep_wire_ends *ends
  * are computed along and never used. The caller's; about 1 KiB, so on the stack.
  *
  *   flow, seq, time_ns, dport -> ep_wire_batch_blocks -> block -> ep_wire_tag_burst -> tag
- *   ... and ports (, more) -> ep_wire_batch_check... -> check -> ep_wire_batch_write -> frame
+ *   ... and ports (, more) -> ep_wire_batch_check... -> check
+ *   ... and udp_bytes (, addr) -> ep_wire_batch_finish (, ep_wire_batch_readdress) -> ep_wire_batch_write -> frame
  */
 struct ep_wire_batch {
 	uint32_t flow[EP_WIRE_BURST];
@@ -224,9 +225,18 @@ struct ep_wire_batch {
 	uint32_t dport[EP_WIRE_BURST]; /**< The initiator's destination port: in the tag. */
 	uint32_t ports
 		[EP_WIRE_BURST]; /**< Of the UDP header: source port << 16 | destination port. */
-	uint32_t more[EP_WIRE_BURST];  /**< What else adds to the checksum, below 2^19. */
-	uint32_t tag[EP_WIRE_BURST];   /**< As ep_wire_tag_burst() gave it. */
-	uint32_t check[EP_WIRE_BURST]; /**< UDP checksum field. */
+	uint32_t more[EP_WIRE_BURST];      /**< What else adds to the checksum, below 2^19. */
+	uint32_t tag[EP_WIRE_BURST];       /**< As ep_wire_tag_burst() gave it. */
+	uint32_t check[EP_WIRE_BURST];     /**< UDP checksum field. */
+	uint32_t udp_bytes[EP_WIRE_BURST]; /**< UDP length [B]. */
+	uint32_t addr[EP_WIRE_BURST]; /**< IPv4 address other than the template's, host order ... */
+	uint32_t ip_sum[EP_WIRE_BURST]; /**< ... and ep_wire_tmpl_ip_sum() of the template. */
+	/* As they go to the frame. */
+	uint32_t tag_be[EP_WIRE_BURST];
+	uint32_t ports_be[EP_WIRE_BURST];
+	uint32_t tail_be[EP_WIRE_BURST];     /**< UDP length and checksum. */
+	uint32_t addr_be[EP_WIRE_BURST];     /**< addr. */
+	uint32_t ip_check_be[EP_WIRE_BURST]; /**< IPv4 header checksum with addr. */
 	struct ep_wire_block block[EP_WIRE_BURST];
 	uint32_t
 		marker; /**< EP_WIRE_RTP_MARKER where sequence 0 is a flow's first, 0 where it has wrapped. */
@@ -260,8 +270,22 @@ static inline uint32_t ep_wire_batch_filler_sum(
 /** What has to be added to a checksum's sum when a part of it changes from @p before to @p after; at most 0xffff. Hot path. */
 static inline uint32_t ep_wire_sum_change(uint64_t before, uint64_t after);
 
+/** What is written, from ports, udp_bytes, check and tag. Hot path. */
+static inline void ep_wire_batch_finish(struct ep_wire_batch *b);
+
 /**
- * Write probe @p i of a burst: all but its filler. Hot path.
+ * What a template's IPv4 header adds to the header's checksum with another address. Hot path.
+ *
+ * @param offset
+ *   Of the address in the frame: EP_WIRE_IPV4_SRC or EP_WIRE_IPV4_DST.
+ */
+static inline uint32_t ep_wire_tmpl_ip_sum(const struct ep_wire_tmpl *tmpl, uint32_t offset);
+
+/** IPv4 headers' checksums from addr and ip_sum; with @p checksum OFFLOAD they stay 0. Hot path. */
+static inline void ep_wire_batch_readdress(struct ep_wire_batch *b, enum ep_wire_checksum checksum);
+
+/**
+ * Write probe @p i of a burst, finished: all but its filler and its marker. Hot path.
  *
  * @param[out] frame
  *   tmpl->len bytes.
@@ -271,20 +295,17 @@ static inline uint32_t ep_wire_sum_change(uint64_t before, uint64_t after);
 static inline void ep_wire_batch_write(const struct ep_wire_batch *b, uint32_t i,
 	const struct ep_wire_tmpl *tmpl, uint8_t *frame, uint8_t pt, const bool ipv6);
 
+/** Write the marker of probe @p i, where `marker` is not 0: few bursts have one. Hot path. */
+static inline void ep_wire_batch_mark(
+	const struct ep_wire_batch *b, uint32_t i, uint8_t *frame, const bool ipv6);
+
+/** Write probe @p i's IPv4 address over the template's. Hot path. */
+static inline void ep_wire_batch_write_addr(
+	const struct ep_wire_batch *b, uint32_t i, uint8_t *frame, uint32_t offset);
+
 /** Write the filler of probe @p i of a burst. Hot path. */
 static inline void ep_wire_batch_write_filler(
 	const struct ep_wire_batch *b, uint32_t i, const struct ep_wire_tmpl *tmpl, uint8_t *frame);
-
-/**
- * Write another IPv4 address over one of the template's, the header checksum following (offload: it stays 0). Hot path.
- *
- * @param offset
- *   Of the address in the frame: EP_WIRE_IPV4_SRC or EP_WIRE_IPV4_DST.
- * @param addr
- *   Host order.
- */
-static inline void ep_wire_ipv4_readdress(
-	const struct ep_wire_tmpl *tmpl, uint8_t *frame, uint32_t offset, uint32_t addr);
 
 /** What a received frame holds. Pointers into the frame. */
 struct ep_wire_rx {

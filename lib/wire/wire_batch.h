@@ -9,15 +9,7 @@
  * Checksums of a burst are 32-bit sums of 16-bit words: at most 16 of them are below 2^20, and two folds leave 16 bits.
  */
 
-#include "wire_inline.h"
-
-/* Two folds of a sum below 2^31; only 0 gives 0. */
-static inline uint32_t
-ep_wire_fold32(uint32_t sum)
-{
-	sum = (sum & UINT16_MAX) + (sum >> 16);
-	return (sum & UINT16_MAX) + (sum >> 16);
-}
+#include "wire_shape.h"
 
 /* What makes `before` (a folded sum) into `after` when it is added: positive, folded. */
 static inline uint32_t
@@ -106,25 +98,71 @@ ep_wire_batch_filler_sum(const struct ep_wire_batch *b, uint32_t i, const struct
 }
 
 static inline void
+ep_wire_batch_finish(struct ep_wire_batch *b)
+{
+	for (uint32_t i = 0; i < EP_WIRE_BURST; i++) {
+		b->tag_be[i] = htobe32(b->tag[i]);
+		b->ports_be[i] = htobe32(b->ports[i]);
+		b->tail_be[i] = htobe32(b->udp_bytes[i] << 16 | b->check[i]);
+	}
+}
+
+/* RFC 1624 equation 3: the old checksum's complement and the old address's are added to the new one. */
+static inline uint32_t
+ep_wire_tmpl_ip_sum(const struct ep_wire_tmpl *tmpl, uint32_t offset)
+{
+	const uint32_t check = ep_wire_get16(tmpl->header + EP_WIRE_IPV4_SRC - 2);
+
+	return (check ^ UINT16_MAX) +
+		(ep_wire_fold(ep_wire_get32(tmpl->header + offset)) ^ UINT16_MAX);
+}
+
+static inline void
+ep_wire_batch_readdress(struct ep_wire_batch *b, enum ep_wire_checksum checksum)
+{
+	const uint32_t mask = checksum == EP_WIRE_CHECKSUM_SOFTWARE ? UINT16_MAX : 0;
+
+	for (uint32_t i = 0; i < EP_WIRE_BURST; i++) {
+		const uint32_t sum = b->ip_sum[i] + (b->addr[i] >> 16) + (b->addr[i] & UINT16_MAX);
+
+		b->addr_be[i] = htobe32(b->addr[i]);
+		b->ip_check_be[i] = htobe32(((ep_wire_fold32(sum) ^ UINT16_MAX) & mask) << 16);
+	}
+}
+
+/* The rest of a probe, behind its PT, is what the tag's message has, and the tag. */
+static inline void
 ep_wire_batch_write(const struct ep_wire_batch *b, uint32_t i, const struct ep_wire_tmpl *tmpl,
 	uint8_t *frame, uint8_t pt, const bool ipv6)
 {
-	const uint32_t ports_offset =
-		EP_WIRE_ETH_BYTES + (ipv6 ? EP_WIRE_IPV6_BYTES : EP_WIRE_IPV4_BYTES);
-	uint8_t *const payload = frame + ports_offset + EP_WIRE_UDP_BYTES;
-	const uint64_t marker = b->seq[i] == 0 ? b->marker : 0;
-	const uint32_t datagram_bytes =
-		tmpl->filler_bytes + EP_WIRE_UDP_BYTES + EP_WIRE_PROBE_BYTES;
+	uint8_t *const payload = frame + ep_wire_payload_offset(ipv6);
+	typedef uint32_t words __attribute__((vector_size(16)));
+	const ep_wire_vec block = ep_wire_load(b->block[i].bytes_be);
+	words rest = (words)__builtin_shufflevector(
+		block, block, 6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9);
 
-	memcpy(frame, tmpl->header, ports_offset);
-	ep_wire_put64(frame + ports_offset,
-		(uint64_t)b->ports[i] << 32 | datagram_bytes << 16 | b->check[i]);
-	ep_wire_put64(payload,
-		(uint64_t)EP_WIRE_RTP_VERSION << 56 | (marker | pt) << 48 |
-			(uint64_t)(b->seq[i] & UINT16_MAX) << 32 | b->time_ns[i]);
-	ep_wire_put64(payload + EP_WIRE_OFF_FLOW,
-		(uint64_t)b->flow[i] << 32 | (b->seq[i] & ~(uint32_t)UINT16_MAX) | b->tag[i] >> 16);
-	ep_wire_put16(payload + EP_WIRE_OFF_TAG + 2, (uint16_t)b->tag[i]);
+	rest[3] = b->tag_be[i];
+	memcpy(frame, tmpl->header, ep_wire_payload_offset(ipv6) - EP_WIRE_UDP_BYTES);
+	memcpy(payload - 8, &b->ports_be[i], sizeof(b->ports_be[i]));
+	memcpy(payload - 4, &b->tail_be[i], sizeof(b->tail_be[i]));
+	ep_wire_put16(payload, (uint16_t)(EP_WIRE_RTP_VERSION << 8 | pt));
+	memcpy(payload + EP_WIRE_OFF_SEQ_LOW, &rest, sizeof(rest));
+}
+
+static inline void
+ep_wire_batch_mark(const struct ep_wire_batch *b, uint32_t i, uint8_t *frame, const bool ipv6)
+{
+	if (b->seq[i] == 0)
+		frame[ep_wire_payload_offset(ipv6) + EP_WIRE_OFF_PT] |= (uint8_t)b->marker;
+}
+
+static inline void
+ep_wire_batch_write_addr(const struct ep_wire_batch *b, uint32_t i, uint8_t *frame, uint32_t offset)
+{
+	const uint16_t check = (uint16_t)b->ip_check_be[i];
+
+	memcpy(frame + EP_WIRE_IPV4_SRC - 2, &check, sizeof(check));
+	memcpy(frame + offset, &b->addr_be[i], sizeof(b->addr_be[i]));
 }
 
 static inline void

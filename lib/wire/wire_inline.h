@@ -90,6 +90,14 @@ ep_wire_fold(uint64_t sum)
 	return (uint16_t)((sum & UINT16_MAX) + (sum >> 16));
 }
 
+/* Two folds of a sum below 2^31; only 0 gives 0. */
+static inline uint32_t
+ep_wire_fold32(uint32_t sum)
+{
+	sum = (sum & UINT16_MAX) + (sum >> 16);
+	return (sum & UINT16_MAX) + (sum >> 16);
+}
+
 /* UDP checksum field of a sum: 0 would mean "none" (RFC 768). */
 static inline uint16_t
 ep_wire_udp_field(uint64_t sum)
@@ -170,25 +178,6 @@ ep_wire_filler_write(uint8_t *p, uint64_t word, uint16_t filler_bytes)
 	}
 	if (filler_bytes & 1)
 		*p = (uint8_t)(word >> 56);
-}
-
-/* RFC 1624 equation 3 on an IPv4 header: ~check and the complement of the old words are added to the new ones. */
-static inline void
-ep_wire_ipv4_check_update(uint8_t *ipv4, uint32_t before, uint32_t after)
-{
-	const uint64_t check = (uint16_t)~ep_wire_get16(ipv4 + 10);
-
-	ep_wire_put16(ipv4 + 10, (uint16_t)~ep_wire_fold(check + (uint32_t)~before + after));
-}
-
-static inline void
-ep_wire_ipv4_readdress(
-	const struct ep_wire_tmpl *tmpl, uint8_t *frame, uint32_t offset, uint32_t addr)
-{
-	if (tmpl->checksum == EP_WIRE_CHECKSUM_SOFTWARE)
-		ep_wire_ipv4_check_update(
-			frame + EP_WIRE_ETH_BYTES, ep_wire_get32(frame + offset), addr);
-	ep_wire_put32(frame + offset, addr);
 }
 
 /*

@@ -100,15 +100,6 @@ addr_sum(const struct ep_wire_ip *ip)
 	return ep_wire_addr_sum(ip->bytes_be, ip->family);
 }
 
-static void
-readdress(const struct ep_wire_tmpl *tmpl, uint8_t *frame, const struct ep_wire_ip *dst)
-{
-	if (tmpl->family == EP_WIRE_IPV4)
-		ep_wire_ipv4_readdress(tmpl, frame, EP_WIRE_IPV4_DST, ep_wire_get32(dst->bytes_be));
-	else
-		memcpy(frame + EP_WIRE_IPV6_DST, dst->bytes_be, 16);
-}
-
 void
 model_write(struct model_rng *rng, const struct ep_wire_tmpl *tmpl, uint8_t *frame,
 	const struct ep_wire_ip *dst, uint16_t sport, uint16_t dport,
@@ -144,10 +135,20 @@ model_write(struct model_rng *rng, const struct ep_wire_tmpl *tmpl, uint8_t *fra
 		b.more[i] += ep_wire_batch_filler_sum(&b, i, tmpl);
 		ep_wire_batch_check_more(&b, probe->pt);
 	}
+	b.udp_bytes[i] = (uint32_t)tmpl->filler_bytes + 8 + EP_WIRE_PROBE_BYTES;
+	ep_wire_batch_finish(&b);
 	ep_wire_batch_write(&b, i, tmpl, frame, probe->pt, tmpl->family == EP_WIRE_IPV6);
+	if (b.marker != 0)
+		ep_wire_batch_mark(&b, i, frame, tmpl->family == EP_WIRE_IPV6);
 	ep_wire_batch_write_filler(&b, i, tmpl, frame);
-	if (dst != NULL)
-		readdress(tmpl, frame, dst);
+	if (dst != NULL && tmpl->family == EP_WIRE_IPV6) {
+		memcpy(frame + EP_WIRE_IPV6_DST, dst->bytes_be, 16);
+	} else if (dst != NULL) {
+		b.addr[i] = ep_wire_get32(dst->bytes_be);
+		b.ip_sum[i] = ep_wire_tmpl_ip_sum(tmpl, EP_WIRE_IPV4_DST);
+		ep_wire_batch_readdress(&b, tmpl->checksum);
+		ep_wire_batch_write_addr(&b, i, frame, EP_WIRE_IPV4_DST);
+	}
 }
 
 struct model_frame
