@@ -223,9 +223,10 @@ doctor_judge_conntrack(const struct ep_doctor_facts *f, struct ep_doctor_report 
 			(unsigned long long)c->count, (unsigned long long)c->max);
 	} else {
 		doctor_say(x,
-			"connection tracking is on (%llu of %llu entries): the probes of AF_XDP "
+			"connection tracking is %s (%llu of %llu entries): the probes of AF_XDP "
 			"and AF_PACKET "
 			"pass by it, the TCP checks are in it",
+			c->active == EP_DOCTOR_YES ? "on" : "loaded, and may be on",
 			(unsigned long long)c->count, (unsigned long long)c->max);
 		return;
 	}

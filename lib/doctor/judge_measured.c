@@ -45,10 +45,11 @@ judge_hiccup(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 		return;
 	}
 	doctor_say(x,
-		"CPU %u was away for up to %s in %s, CPU %u for %.1f %% of the time: at 1 Mpps the "
-		"longest is %.0f packets, and a ring holds 2048",
-		gap->cpu, worst, span, away->cpu, away->away_ratio * 100,
-		(double)gap->max_gap_ns / 1000);
+		"CPU %u was away for up to %s in %s (at 1 Mpps that is %.0f packets, and a ring "
+		"holds "
+		"2048), CPU %u for %.1f %% of the time in all",
+		gap->cpu, worst, span, (double)gap->max_gap_ns / 1000, away->cpu,
+		away->away_ratio * 100);
 	doctor_fix(x, "ps -eo psr,pcpu,comm --sort=-pcpu | head");
 }
 

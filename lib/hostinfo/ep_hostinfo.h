@@ -75,3 +75,16 @@ typedef bool (*ep_hostinfo_tick_fn)(void *ctx, uint64_t elapsed_ns);
  */
 void ep_hostinfo_hiccup(
 	uint64_t span_ns, ep_hostinfo_tick_fn tick, void *ctx, struct ep_doctor_hiccup *out);
+
+/** The two ends that ep_hostinfo_pair_make() makes. */
+#define EP_HOSTINFO_PAIR_NEAR "everyport0"
+#define EP_HOSTINFO_PAIR_FAR "everyport1"
+
+/**
+ * Move the calling thread, and those that it will start, into a new network namespace with nothing in it but a veth pair that is up,
+ * 198.18.0.1/24 and 198.18.0.2/24. It vanishes with the last of them.
+ *
+ * @return
+ *   0, -EPERM (not root) or -errno, with a sentence.
+ */
+int ep_hostinfo_pair_make(struct ep_err *err);

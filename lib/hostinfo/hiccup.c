@@ -41,20 +41,22 @@ static void *
 probe_run(void *arg)
 {
 	struct probe *p = arg;
-	uint64_t start_ns, last_ns;
+	uint64_t start_ns, end_ns, last_ns;
 
 	while (!atomic_load_explicit(&p->meter->go, memory_order_relaxed))
 		sched_yield();
 	start_ns = last_ns = raw_ns();
-	while (last_ns - start_ns < p->meter->span_ns &&
-		!atomic_load_explicit(&p->meter->stop, memory_order_relaxed)) {
-		const uint64_t now_ns = raw_ns(), gap_ns = now_ns - last_ns;
+	/* A pause that goes on beyond the end counts up to it. */
+	end_ns = start_ns + p->meter->span_ns;
+	while (last_ns < end_ns && !atomic_load_explicit(&p->meter->stop, memory_order_relaxed)) {
+		const uint64_t now_ns = raw_ns(), at_ns = now_ns < end_ns ? now_ns : end_ns;
+		const uint64_t gap_ns = at_ns - last_ns;
 
 		if (gap_ns > p->max_gap_ns)
 			p->max_gap_ns = gap_ns;
 		if (gap_ns >= GAP_NS)
 			p->away_ns += gap_ns;
-		last_ns = now_ns;
+		last_ns = at_ns;
 	}
 	p->total_ns = last_ns - start_ns;
 	return NULL;

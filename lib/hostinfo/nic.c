@@ -131,8 +131,11 @@ nic_add(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_facts *facts, const 
 	from_sys(cfg->root, n);
 	if (cfg->live)
 		from_netlink(n);
-	if (n->missing)
+	if (n->missing) {
+		/* One that nobody named is of another network namespace. */
+		facts->nic_count -= use == EP_DOCTOR_USE_NONE;
 		return;
+	}
 	routes4(cfg->root, n);
 	routes6(cfg->root, n);
 	n->ssh = cfg->ssh_ifname != NULL && strcmp(cfg->ssh_ifname, n->name) == 0;

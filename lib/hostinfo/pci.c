@@ -90,6 +90,14 @@ interface_on(struct ep_doctor_facts *facts, const char *address)
 	return NULL;
 }
 
+/* A kernel driver is bound to it, so it has an interface, if in another network namespace. */
+static bool
+is_the_kernels(const struct ep_doctor_nic *n)
+{
+	return n->driver[0] != '\0' && strcmp(n->driver, "vfio-pci") != 0 &&
+		strncmp(n->driver, "uio_", 4) != 0 && strcmp(n->driver, "igb_uio") != 0;
+}
+
 static void
 pci_add(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_facts *facts, const char *address,
 	enum ep_doctor_use use)
@@ -108,6 +116,7 @@ pci_add(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_facts *facts, const 
 	text_copy(n->pci, sizeof(n->pci), address);
 	n->missing = !tree_has(cfg->root, "/sys/bus/pci/devices/%s", address);
 	fill(cfg, n);
+	facts->nic_count -= use == EP_DOCTOR_USE_NONE && is_the_kernels(n);
 }
 
 void

@@ -1,0 +1,117 @@
+/* What the doctor looks at: the devices of --dev, and which interface carries the ssh session. */
+
+#include "common.h"
+#include "doctor.h"
+
+#include <ep_hostinfo.h>
+#include <ep_netlink.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#define SSH_PORT 22
+#define TCP_ESTABLISHED 1
+
+/* --- The ssh session -------------------------------------------------------------------------------------------------------- */
+
+/* An address of /proc/net/tcp: words of 32 bits, as the host has them in memory. */
+static bool
+address_take(const char *text, struct ep_wire_ip *ip)
+{
+	const size_t words = strlen(text) / 8;
+
+	if (words != 1 && words != 4)
+		return false;
+	*ip = (struct ep_wire_ip){.family = words == 1 ? EP_WIRE_IPV4 : EP_WIRE_IPV6};
+	for (size_t i = 0; i < words; i++) {
+		unsigned int word;
+
+		if (sscanf(text + 8 * i, "%8X", &word) != 1)
+			return false;
+		memcpy(&ip->bytes_be[4 * i], &word, sizeof(word));
+	}
+	return true;
+}
+
+/* The far end of a connection to this host's ssh server. Which of them is ours cannot be told under sudo: all are worth keeping. */
+static bool
+ssh_peer(const char *path, struct ep_wire_ip *peer)
+{
+	char line[512], far[40];
+	unsigned int port, state;
+	FILE *in = fopen(path, "re");
+	bool found = false;
+
+	while (!found && in != NULL && fgets(line, sizeof(line), in) != NULL)
+		found = sscanf(line, " %*u: %*[0-9A-F]:%4X %39[0-9A-F]:%*4X %2X", &port, far,
+				&state) == 3 &&
+			port == SSH_PORT && state == TCP_ESTABLISHED && address_take(far, peer);
+	if (in != NULL)
+		fclose(in);
+	return found;
+}
+
+/* Its interface into @p name (16 bytes). */
+static bool
+ssh_interface(char *name)
+{
+	struct ep_netlink_route route;
+	struct ep_wire_ip peer;
+
+	if (!ssh_peer("/proc/net/tcp", &peer) && !ssh_peer("/proc/net/tcp6", &peer))
+		return false;
+	return ep_netlink_route(&peer, 0, &route, NULL) == 0 && !route.local &&
+		ep_netlink_ifname(route.ifindex, name) == 0;
+}
+
+/* --- Devices ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+device_add(const char *text, struct ep_hostinfo_cfg *cfg, struct ep_doctor_facts *facts)
+{
+	struct ep_hostinfo_dev *d = &cfg->dev[cfg->dev_count];
+	struct ep_dev_spec spec;
+	struct ep_err err = {0};
+
+	if (ep_dev_spec_parse(text, &spec, &err) < 0) {
+		/* A PCI device that this version cannot open is looked at all the same. */
+		snprintf(facts->dev_error, sizeof(facts->dev_error), "%s", err.text);
+		d->name = text;
+		d->use = EP_DOCTOR_USE_PCI;
+		cfg->dev_count++;
+		return;
+	}
+	if (spec.kind == EP_DEV_VDEV) {
+		snprintf(facts->vdev, sizeof(facts->vdev), "%.63s", spec.vdev);
+		return;
+	}
+	d->name = text + (strncmp(text, "af_packet:", 10) == 0 ? 10 : 0);
+	d->use = spec.kind == EP_DEV_AF_PACKET ? EP_DOCTOR_USE_AF_PACKET : EP_DOCTOR_USE_AF_XDP;
+	cfg->dev_count++;
+}
+
+void
+doctor_facts(
+	const struct config *config, const struct host_plan *plan, struct ep_doctor_facts *facts)
+{
+	struct ep_hostinfo_cfg cfg = {
+		.root = "",
+		.live = true,
+		.ethtool = ep_hostinfo_ethtool,
+		.range = config->range,
+	};
+	char ssh[16];
+
+	facts->ports = config->ports_text;
+	facts->port_first = config->range->port[0];
+	facts->port_last = config->range->port[config->range->port_count - 1];
+	facts->memory.needed_mib = common_memory_mib(config, plan, common_frame_max(config));
+	facts->cpu.floating = plan->floating;
+	for (uint32_t i = 0; !plan->floating && i < plan->worker_count; i++)
+		ep_doctor_cpuset_add(&facts->cpu.data, plan->core[i]);
+	for (uint32_t i = 0; i < config->dev_count; i++)
+		device_add(config->dev[i], &cfg, facts);
+	if (ssh_interface(ssh))
+		cfg.ssh_ifname = ssh;
+	ep_hostinfo_read(&cfg, facts);
+}
