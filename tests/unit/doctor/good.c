@@ -88,7 +88,7 @@ good_facts(void)
 		.size = "64",
 		.pps = 1.5e6,
 		.stored = true,
-		.path = "/home/u/.local/state/everyport/ceiling.json",
+		.path = "/var/lib/u/.local/state/everyport/ceiling.json",
 	};
 	f->ports = "50000-60000";
 	f->port_first = 50000;

@@ -90,7 +90,7 @@ text_of(const char *sentence, const char *fix)
 static void
 sentences_are_broken_and_commands_are_not(void **state)
 {
-	char word[400], *text;
+	char word[400], *text, *save = NULL;
 
 	(void)state;
 	memset(word, 'x', sizeof(word));
@@ -99,7 +99,8 @@ sentences_are_broken_and_commands_are_not(void **state)
 	word[sizeof(word) - 1] = '\0';
 	text = text_of(word, word);
 	assert_memory_equal(text, "warn  tsc              xxxxxxxxx xxx", 36);
-	for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
+	for (char *line = strtok_r(text, "\n", &save); line != NULL;
+		line = strtok_r(NULL, "\n", &save))
 		assert_true(strlen(line) <= 100 || strstr(line, "-> xxx") != NULL);
 	free(text);
 }
