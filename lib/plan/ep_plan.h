@@ -382,7 +382,7 @@ struct ep_plan_offer {
 	bool initiator, ipv4, ipv6;
 	uint32_t rule_count;             /**< Rules of one family; 0 without range rules. */
 	const struct ep_plan_mask *rule; /**< [rule_count] */
-	uint16_t *queue; /**< RULES_QUEUE: [rule_count] queue of each rule; else NULL. */
+	const uint16_t *queue; /**< RULES_QUEUE: [rule_count] queue of each rule; else NULL. */
 	uint16_t first_queue, queue_count;
 };
 
