@@ -19,7 +19,7 @@ struct visit {
 	struct ep_doctor_facts *facts;
 	struct ep_doctor_report *report;
 	char started[40];
-	char *plan_json; /**< NULL: no device was named. */
+	struct doctor_plan *dev_plan;
 };
 
 static int
@@ -52,6 +52,16 @@ pages_all(const struct ep_doctor_memory *m)
 	return pages;
 }
 
+/* Which interrupts matter depends on the CPUs, and those on the plan, which needs the devices: hence the second look at them. */
+static void
+visit_look(struct visit *v)
+{
+	doctor_facts(v->config, &v->plan, v->facts);
+	doctor_plan(v->config, v->dev_plan, v->facts);
+	if (v->facts->plan != NULL)
+		doctor_irqs(v->facts);
+}
+
 static void
 visit_fix(struct visit *v)
 {
@@ -66,7 +76,7 @@ visit_fix(struct visit *v)
 	m->fix_wanted = wanted;
 	if (ep_hostinfo_huge_set("", -1, wanted, &err) < 0)
 		snprintf(m->fix_error, sizeof(m->fix_error), "%.127s", err.text);
-	doctor_facts(v->config, &v->plan, v->facts);
+	visit_look(v);
 	m->fix_after = pages_all(m);
 }
 
@@ -76,7 +86,7 @@ static int
 visit_text(struct visit *v, struct ep_err *err)
 {
 	char *text = NULL;
-	int ret = ep_doctor_text(v->report, &text);
+	int ret = ep_doctor_text(v->report, v->facts, &text);
 
 	if (ret == 0)
 		ret = output_text("-", "report", text, err);
@@ -93,7 +103,6 @@ visit_json(struct visit *v, struct ep_err *err)
 		.tool_version = EVERYPORT_VERSION,
 		.dpdk_version = ep_dev_dpdk_version(),
 		.started = v->started,
-		.plan_json = v->plan_json,
 	};
 	char *text = NULL;
 	int ret = ep_doctor_json(v->report, v->facts, &head, &text);
@@ -129,7 +138,7 @@ visit_run(struct visit *v)
 
 	host_utc(v->started, sizeof(v->started));
 	host_plan(v->config, 2, &v->plan);
-	doctor_facts(v->config, &v->plan, v->facts);
+	visit_look(v);
 	visit_fix(v);
 	if (!v->config->no_measure) {
 		on = doctor_hiccup(v->config, v->facts);
@@ -150,6 +159,7 @@ cmd_doctor(struct config *config)
 		.config = config,
 		.facts = calloc(1, sizeof(*v.facts)),
 		.report = calloc(1, sizeof(*v.report)),
+		.dev_plan = calloc(1, sizeof(*v.dev_plan)),
 	};
 	struct ep_err err = {0};
 	int code;
@@ -157,13 +167,13 @@ cmd_doctor(struct config *config)
 	host_catch_signals();
 	if (visit_check(config, &err) < 0) {
 		code = common_fail(config, &err, EXIT_USAGE);
-	} else if (v.facts == NULL || v.report == NULL) {
+	} else if (v.facts == NULL || v.report == NULL || v.dev_plan == NULL) {
 		ep_err_set(&err, -ENOMEM, "no memory for the findings");
 		code = common_fail(config, &err, EXIT_ENVIRONMENT);
 	} else {
 		code = visit_run(&v);
 	}
-	free(v.plan_json);
+	free(v.dev_plan);
 	free(v.facts);
 	free(v.report);
 	return code;

@@ -6,6 +6,7 @@
 #include "host.h"
 
 #include <ep_doctor.h>
+#include <ep_plan.h>
 
 /**
  * Read everything about this host that the options make interesting.
@@ -17,6 +18,29 @@
  */
 void doctor_facts(
 	const struct config *config, const struct host_plan *plan, struct ep_doctor_facts *facts);
+
+/** Look again at the interrupts: the data CPUs have changed. */
+void doctor_irqs(struct ep_doctor_facts *facts);
+
+/** The machine for the planner. */
+void doctor_topo(const struct config *config, const struct ep_doctor_facts *facts,
+	struct ep_plan_topo *topo);
+
+/** A plan and what it is made from. 220 KiB: keep it on the heap. */
+struct doctor_plan {
+	struct ep_plan_topo topo;
+	struct ep_plan_cfg cfg;
+	struct ep_plan plan;
+};
+
+/**
+ * Plan for the devices of --dev. Puts the plan, or why there is none, into @p facts, and its CPUs as the data CPUs.
+ *
+ * @param[out] out
+ *   The plan; to be kept as long as @p facts is used.
+ */
+void doctor_plan(
+	const struct config *config, struct doctor_plan *out, struct ep_doctor_facts *facts);
 
 /** The meter of pauses, with progress on stderr. @return false where the user interrupted it. */
 bool doctor_hiccup(const struct config *config, struct ep_doctor_facts *facts);

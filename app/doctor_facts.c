@@ -91,6 +91,21 @@ device_add(const char *text, struct ep_hostinfo_cfg *cfg, struct ep_doctor_facts
 }
 
 void
+doctor_irqs(struct ep_doctor_facts *facts)
+{
+	ep_hostinfo_irqs("", &facts->cpu);
+}
+
+void
+doctor_topo(
+	const struct config *config, const struct ep_doctor_facts *facts, struct ep_plan_topo *topo)
+{
+	const struct ep_hostinfo_cfg cfg = {.root = "", .live = true, .range = config->range};
+
+	ep_hostinfo_topo(&cfg, &facts->cpu, topo);
+}
+
+void
 doctor_facts(
 	const struct config *config, const struct host_plan *plan, struct ep_doctor_facts *facts)
 {
@@ -107,6 +122,7 @@ doctor_facts(
 	facts->port_last = config->range->port[config->range->port_count - 1];
 	facts->memory.needed_mib = common_memory_mib(config, plan, common_frame_max(config));
 	facts->cpu.floating = plan->floating;
+	facts->cpu.data = (struct ep_doctor_cpuset){0};
 	for (uint32_t i = 0; !plan->floating && i < plan->worker_count; i++)
 		ep_doctor_cpuset_add(&facts->cpu.data, plan->core[i]);
 	for (uint32_t i = 0; i < config->dev_count; i++)

@@ -2,6 +2,8 @@
 
 #include "ep_doctor.h"
 
+#include <stdio.h>
+
 /** A finding about the host, or about @p subject where it is not NULL. @p fix may be NULL. The sentence is added by doctor_say(). */
 struct ep_doctor_finding *doctor_add(struct ep_doctor_report *r, const char *id,
 	const char *subject, enum ep_doctor_status status);
@@ -32,4 +34,16 @@ void doctor_judge_cpu(const struct ep_doctor_facts *f, struct ep_doctor_report *
 void doctor_judge_cloud(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
 void doctor_judge_conntrack(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
 void doctor_judge_nics(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
+void doctor_judge_plan(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
 void doctor_judge_measured(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
+
+struct json_t;
+
+/** The plan as one JSON object, empty where there is none; NULL without memory. */
+struct json_t *doctor_plan_json(const struct ep_doctor_facts *f);
+
+/** The plan for people; nothing where there is none. */
+void doctor_plan_text(FILE *out, const struct ep_doctor_facts *f);
+
+/** Words broken at spaces behind a hanging indent, with a line end; control characters become '?'. */
+void doctor_wrap(FILE *out, const char *text, int indent);

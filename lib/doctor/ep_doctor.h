@@ -10,6 +10,7 @@
  */
 
 #include <ep_base.h>
+#include <ep_plan.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -79,6 +80,7 @@ struct ep_doctor_memory {
 
 struct ep_doctor_cpu {
 	uint32_t count; /**< On line. */
+	struct ep_doctor_cpuset online;
 	struct ep_doctor_cpuset
 		data;  /**< CPUs of the data path as planned; empty where workers float. */
 	bool floating; /**< Workers float over all CPUs. */
@@ -197,9 +199,13 @@ struct ep_doctor_facts {
 	struct ep_doctor_ceiling ceiling;
 	uint32_t nic_count;
 	struct ep_doctor_nic nic[EP_DOCTOR_NICS_MAX];
-	char vdev[64];       /**< A DPDK virtual device that was named; "": none. */
-	char dev_error[512]; /**< Why a --dev cannot be used in this version; "": all can. */
-	const char *ports;   /**< The range under test as text. Borrowed. */
+	char vdev[64];              /**< A DPDK virtual device that was named; "": none. */
+	const struct ep_plan *plan; /**< For the devices of --dev; NULL: there is none. Borrowed. */
+	const struct ep_plan_cfg
+		*plan_cfg;    /**< What it was made from; NULL where plan is. Borrowed. */
+	char plan_error[256]; /**< Why there is none although a device was named; "". */
+	char dev_error[512];  /**< Why a --dev cannot be used in this version; "": all can. */
+	const char *ports;    /**< The range under test as text. Borrowed. */
 	uint16_t port_first, port_last; /**< Its bounds. */
 };
 
@@ -317,13 +323,13 @@ int ep_doctor_ceilings_format(const struct ep_doctor_ceilings *all, char **text)
 
 /* --- For people and programs ------------------------------------------------------------------------------------------------ */
 
-/** The findings as text, ends with a newline. @param[out] text Malloc'ed. @return 0 or -ENOMEM. */
-int ep_doctor_text(const struct ep_doctor_report *report, char **text);
+/** The findings as text, with the plan where there is one; ends with a newline. @param[out] text Malloc'ed. @return 0 or -ENOMEM. */
+int ep_doctor_text(
+	const struct ep_doctor_report *report, const struct ep_doctor_facts *facts, char **text);
 
 /** Identity of a doctor's report. All borrowed. */
 struct ep_doctor_head {
 	const char *tool_version, *dpdk_version, *started;
-	const char *plan_json; /**< One JSON object; NULL: there is no plan. */
 };
 
 /**
@@ -332,7 +338,7 @@ struct ep_doctor_head {
  * @param[out] text
  *   Malloc'ed.
  * @return
- *   0, -ENOMEM, or -EINVAL (plan_json is none).
+ *   0 or -ENOMEM.
  */
 int ep_doctor_json(const struct ep_doctor_report *report, const struct ep_doctor_facts *facts,
 	const struct ep_doctor_head *head, char **text);

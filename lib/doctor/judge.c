@@ -181,5 +181,6 @@ ep_doctor_judge(const struct ep_doctor_facts *facts, struct ep_doctor_report *re
 	doctor_judge_cloud(facts, report);
 	doctor_judge_conntrack(facts, report);
 	doctor_judge_nics(facts, report);
+	doctor_judge_plan(facts, report);
 	doctor_judge_measured(facts, report);
 }

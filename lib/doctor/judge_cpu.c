@@ -198,8 +198,8 @@ judge_irqs(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 	doctor_say(x, "no interrupt is served on the data CPUs %s", data);
 	if (c->irq_count == 0)
 		return;
-	for (uint32_t i = 0; i < c->count; i++)
-		if (!ep_doctor_cpuset_has(&c->data, i))
+	for (uint32_t i = 0; i < EP_DOCTOR_CPUS_MAX; i++)
+		if (ep_doctor_cpuset_has(&c->online, i) && !ep_doctor_cpuset_has(&c->data, i))
 			ep_doctor_cpuset_add(&others, i);
 	ep_doctor_cpuset_format(rest, sizeof(rest), &others);
 	x->status = EP_DOCTOR_WARN;

@@ -14,8 +14,8 @@
 /* --- Text ------------------------------------------------------------------------------------------------------------------- */
 
 /* Words of a sentence, broken at spaces, behind a hanging indent. */
-static void
-wrap(FILE *out, const char *text, int indent)
+void
+doctor_wrap(FILE *out, const char *text, int indent)
 {
 	int column = indent;
 
@@ -42,7 +42,7 @@ static void
 finding_text(FILE *out, const struct ep_doctor_finding *x)
 {
 	fprintf(out, "%-*s%-17s", STATUS_COLUMNS, ep_doctor_status_name(x->status), x->id);
-	wrap(out, x->sentence, STATUS_COLUMNS + 17);
+	doctor_wrap(out, x->sentence, STATUS_COLUMNS + 17);
 	/* A command is one line, whatever its length: it is there to be copied. */
 	if (x->fix[0] != '\0')
 		fprintf(out, "%*s-> %s\n", STATUS_COLUMNS + 17, "", x->fix);
@@ -68,7 +68,8 @@ sum_text(FILE *out, const struct ep_doctor_report *r)
 }
 
 int
-ep_doctor_text(const struct ep_doctor_report *report, char **text)
+ep_doctor_text(
+	const struct ep_doctor_report *report, const struct ep_doctor_facts *facts, char **text)
 {
 	size_t len;
 	FILE *out = open_memstream(text, &len);
@@ -78,6 +79,7 @@ ep_doctor_text(const struct ep_doctor_report *report, char **text)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < report->count; i++)
 		finding_text(out, &report->finding[i]);
+	doctor_plan_text(out, facts);
 	sum_text(out, report);
 	failed = ferror(out) != 0;
 	if (fclose(out) != 0 || failed) {
@@ -144,19 +146,15 @@ int
 ep_doctor_json(const struct ep_doctor_report *report, const struct ep_doctor_facts *facts,
 	const struct ep_doctor_head *head, char **text)
 {
-	json_t *plan =
-		head->plan_json != NULL ? json_loads(head->plan_json, 0, NULL) : json_object();
 	json_t *root;
 	char *dump;
 
 	*text = NULL;
-	if (plan == NULL)
-		return -EINVAL;
 	root = json_pack("{s:s, s:{s:s, s:s, s:s}, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "schema",
 		"everyport.doctor/1", "tool", "name", "everyport", "version", head->tool_version,
 		"dpdk", head->dpdk_version, "command", "doctor", "started", head->started, "worst",
 		ep_doctor_status_name(ep_doctor_worst(report)), "findings", findings_json(report),
-		"plan", plan, "hiccup", hiccup_json(&facts->hiccup), "ceiling",
+		"plan", doctor_plan_json(facts), "hiccup", hiccup_json(&facts->hiccup), "ceiling",
 		ceiling_json(&facts->ceiling));
 	dump = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
 	json_decref(root);

@@ -106,20 +106,18 @@ hostinfo_cpu(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_cpu *out)
 {
 	const struct ep_doctor_cpuset data = out->data;
 	const bool floating = out->floating;
-	struct ep_doctor_cpuset online;
-
 	*out = (struct ep_doctor_cpu){.data = data, .floating = floating};
 	for (uint32_t i = 0; i < EP_DOCTOR_CPUS_MAX; i++)
 		out->core_of[i] = UINT16_MAX;
 	cpuinfo(cfg->root, out);
 	tree_line(cfg->root, out->clocksource, sizeof(out->clocksource),
 		"/sys/devices/system/clocksource/clocksource0/current_clocksource");
-	set_read(cfg->root, "online", &online);
+	set_read(cfg->root, "online", &out->online);
 	set_read(cfg->root, "isolated", &out->isolated);
 	set_read(cfg->root, "nohz_full", &out->nohz_full);
-	out->count = ep_doctor_cpuset_count(&online);
+	out->count = ep_doctor_cpuset_count(&out->online);
 	for (uint32_t i = 0; i < EP_DOCTOR_CPUS_MAX; i++) {
-		if (!ep_doctor_cpuset_has(&online, i))
+		if (!ep_doctor_cpuset_has(&out->online, i))
 			continue;
 		governor(cfg->root, i, out);
 		siblings(cfg->root, i, out);

@@ -35,7 +35,7 @@ ep_hostinfo_read(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_facts *fact
 	hostinfo_memory(cfg, &facts->memory);
 	hostinfo_modules(cfg->root, &facts->memory);
 	hostinfo_cpu(cfg, &facts->cpu);
-	hostinfo_irqs(cfg->root, &facts->cpu);
+	ep_hostinfo_irqs(cfg->root, &facts->cpu);
 	hostinfo_iommu(cfg->root, &facts->iommu);
 	hostinfo_dmi(cfg->root, &facts->dmi);
 	hostinfo_conntrack(cfg, &facts->conntrack);

@@ -37,7 +37,6 @@ void hostinfo_kernel(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_kernel 
 void hostinfo_memory(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_memory *out);
 void hostinfo_modules(const char *root, struct ep_doctor_memory *out);
 void hostinfo_cpu(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_cpu *out);
-void hostinfo_irqs(const char *root, struct ep_doctor_cpu *out);
 void hostinfo_iommu(const char *root, struct ep_doctor_iommu *out);
 void hostinfo_dmi(const char *root, struct ep_doctor_dmi *out);
 void hostinfo_conntrack(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_conntrack *out);

@@ -72,7 +72,7 @@ row_name(const char *rest, char *name, size_t len)
 }
 
 void
-hostinfo_irqs(const char *root, struct ep_doctor_cpu *out)
+ep_hostinfo_irqs(const char *root, struct ep_doctor_cpu *out)
 {
 	char path[PATH_MAX], *line = NULL;
 	uint16_t cpu[EP_DOCTOR_CPUS_MAX];

@@ -131,6 +131,10 @@ is "$(finding rights status)" stop "... and an ordinary user may not open one: s
 doctor --no-measure --dev 0000:ff:1f.7
 is "$code" 3 "a PCI device: exit 3"
 like "$(finding device sentence)" "0000:ff:1f.7" "... and its address"
+doctor --no-measure --dev net_null0 --cores 1023
+is "$code" 3 "a plan for a CPU that is not there: exit 3"
+is "$(finding plan status)" stop "... plan: stop"
+like "$(finding plan sentence)" "1023" "... which CPU"
 doctor --no-measure --dev net_null0
 is "$code" 0 "a virtual device of DPDK: exit 0"
 is "$(finding device status)" OK "... device: OK"
@@ -193,6 +197,9 @@ ip -n "$ns" link set vb up
 ip -n "$ns" addr add 198.18.0.1/24 dev va
 ip -n "$ns" -d link >"$tmp/before"
 in_ns --dev va
+is "$(jq -c '.plan | [(.queues | length), .queues[0].nic, (.rules.masks | length), .rules.minimal]' "$json")" '[1,"va",11,true]' \
+	"a plan for an interface: its queue, and the fewest rules for the range"
+is "$(jq '[.plan | .nics, .workers, .queues | .[].reason | length > 0] | all' "$json")" true "... each choice with its reason"
 is "$code $(finding link status)" "0 OK" "one that is up: OK, exit 0"
 like "$(finding driver sentence)" "va is driven by veth and is no PCI device" "... its driver"
 like "$(finding mtu sentence)" "1400: --size up to 1418" "... its MTU"

@@ -33,6 +33,7 @@ static void
 good_cpu(struct ep_doctor_cpu *c)
 {
 	c->count = 8;
+	ep_doctor_cpuset_parse("0-7", &c->online);
 	c->invariant_tsc = EP_DOCTOR_YES;
 	snprintf(c->clocksource, sizeof(c->clocksource), "tsc");
 	c->governor_count = 8;

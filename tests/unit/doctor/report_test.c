@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-static const struct ep_doctor_head head = {"0.1.0", "DPDK 22.11", "2026-11-24T03:00:00Z", NULL};
+static const struct ep_doctor_head head = {"0.1.0", "DPDK 22.11", "2026-11-24T03:00:00Z"};
 
 static void
 a_good_host_has_only_ok_and_no_command(void **state)
@@ -76,13 +76,15 @@ static char *
 text_of(const char *sentence, const char *fix)
 {
 	struct ep_doctor_report *r = calloc(1, sizeof(*r));
+	struct ep_doctor_facts *f = good_facts();
 	char *text;
 
 	r->count = 1;
 	r->finding[0] = (struct ep_doctor_finding){.id = "tsc", .status = EP_DOCTOR_WARN};
 	snprintf(r->finding[0].sentence, sizeof(r->finding[0].sentence), "%s", sentence);
 	snprintf(r->finding[0].fix, sizeof(r->finding[0].fix), "%s", fix);
-	assert_int_equal(ep_doctor_text(r, &text), 0);
+	assert_int_equal(ep_doctor_text(r, f, &text), 0);
+	free(f);
 	free(r);
 	return text;
 }
@@ -128,6 +130,7 @@ the_sum_says_whether_it_can_run(void **state)
 		{EP_DOCTOR_STOP, "0 OK, 0 warn, 1 stop: everyport cannot run as asked"},
 	};
 	struct ep_doctor_report *r = calloc(1, sizeof(*r));
+	struct ep_doctor_facts *f = good_facts();
 
 	(void)state;
 	r->count = 1;
@@ -135,10 +138,11 @@ the_sum_says_whether_it_can_run(void **state)
 		char *text;
 
 		r->finding[0].status = row[i].status;
-		assert_int_equal(ep_doctor_text(r, &text), 0);
+		assert_int_equal(ep_doctor_text(r, f, &text), 0);
 		assert_non_null(strstr(text, row[i].want));
 		free(text);
 	}
+	free(f);
 	free(r);
 }
 
@@ -178,27 +182,143 @@ json_holds_each_finding_with_its_five_members(void **state)
 	free(f);
 }
 
+/* A plan for two NICs on a host of two nodes with four cores each, by the planner itself. */
+struct planned {
+	struct ep_plan_topo topo;
+	struct ep_plan_cfg cfg;
+	struct ep_plan plan;
+	struct ep_range range;
+};
+
+static struct planned *
+planned(struct ep_doctor_facts *f)
+{
+	struct planned *p = calloc(1, sizeof(*p));
+
+	assert_non_null(p);
+	p->topo.cpu_count = 8;
+	for (uint16_t i = 0; i < 8; i++)
+		p->topo.cpu[i] =
+			(struct ep_plan_cpu){.id = i, .node = i / 4, .core = i, .allowed = true};
+	p->topo.node_count = 2;
+	p->topo.node[1].id = 1;
+	assert_int_equal(ep_range_parse("50000-60000", "--ports", &p->range, NULL), 0);
+	p->cfg = (struct ep_plan_cfg){
+		.topo = &p->topo,
+		.nic_count = 2,
+		.nic = {{.name = "eth1",
+				.node = 0,
+				.queues_max = 4,
+				.speed_bps = UINT64_C(10000000000)},
+			{.name = "eth2", .node = 1, .queues_max = 4}},
+		.control_cpu = -1,
+		.ring_descs = 2048,
+		.frame_bytes = 64,
+		.range = &p->range,
+	};
+	assert_int_equal(ep_plan_make(&p->cfg, &p->plan, NULL), 0);
+	f->plan = &p->plan;
+	f->plan_cfg = &p->cfg;
+	return p;
+}
+
 static void
-json_takes_a_plan_as_it_is_and_refuses_what_is_none(void **state)
+json_holds_each_choice_of_the_plan_with_its_reason(void **state)
 {
 	struct ep_doctor_facts *f = good_facts();
 	struct ep_doctor_report *r = malloc(sizeof(*r));
-	struct ep_doctor_head with = head;
-	json_t *root;
+	struct planned *p = planned(f);
+	static const char *const part[] = {"nics", "workers", "queues"};
+	json_t *root, *plan, *row;
 	char *text;
+	size_t k;
 
 	(void)state;
 	ep_doctor_judge(f, r);
-	with.plan_json = "{\"queues\": [1, 2]}";
-	assert_int_equal(ep_doctor_json(r, f, &with, &text), 0);
+	assert_int_equal(ep_doctor_json(r, f, &head, &text), 0);
 	root = json_loads(text, 0, NULL);
-	assert_int_equal(
-		json_array_size(json_object_get(json_object_get(root, "plan"), "queues")), 2);
+	plan = json_object_get(root, "plan");
+	assert_int_equal(json_array_size(json_object_get(plan, "nics")), 2);
+	assert_int_equal(json_array_size(json_object_get(plan, "workers")), p->plan.worker_count);
+	assert_int_equal(json_array_size(json_object_get(plan, "queues")), p->plan.queue_count);
+	for (size_t i = 0; i < EP_ARRAY_LEN(part); i++)
+		json_array_foreach(json_object_get(plan, part[i]), k, row)
+			assert_true(json_string_length(json_object_get(row, "reason")) > 0);
+	assert_int_equal(json_array_size(json_object_get(json_object_get(plan, "rules"), "masks")),
+		p->plan.masks.rule_count);
+	assert_int_equal(json_array_size(json_object_get(plan, "notes")), p->plan.note_count);
 	json_decref(root);
 	free(text);
-	with.plan_json = "{";
-	assert_int_not_equal(ep_doctor_json(r, f, &with, &text), 0);
-	assert_null(text);
+	free(p);
+	free(r);
+	free(f);
+}
+
+static void
+the_text_names_each_queue_worker_and_rule_of_the_plan(void **state)
+{
+	struct ep_doctor_facts *f = good_facts();
+	struct ep_doctor_report *r = malloc(sizeof(*r));
+	struct planned *p = planned(f);
+	char want[64], *text;
+
+	(void)state;
+	ep_doctor_judge(f, r);
+	assert_int_equal(ep_doctor_text(r, f, &text), 0);
+	for (uint32_t i = 0; i < p->plan.queue_count; i++) {
+		snprintf(want, sizeof(want), "%s queue %u", p->cfg.nic[p->plan.queue[i].nic].name,
+			p->plan.queue[i].number);
+		assert_non_null(strstr(text, want));
+	}
+	for (uint32_t i = 0; i < p->plan.worker_count; i++) {
+		snprintf(want, sizeof(want), "worker %u", i);
+		assert_non_null(strstr(text, want));
+	}
+	for (uint32_t i = 0; i < p->plan.masks.rule_count; i++) {
+		snprintf(want, sizeof(want), "0x%04x/0x%04x", p->plan.masks.rule[i].value,
+			p->plan.masks.rule[i].mask);
+		assert_non_null(strstr(text, want));
+	}
+	free(text);
+	free(p);
+	free(r);
+	free(f);
+}
+
+/* How many findings of the id "plan" have a status. */
+static uint32_t
+plan_findings(const struct ep_doctor_report *r, enum ep_doctor_status status)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < r->count; i++)
+		count += strcmp(r->finding[i].id, "plan") == 0 && r->finding[i].status == status;
+	return count;
+}
+
+static void
+what_the_plan_costs_is_a_finding_and_so_is_a_plan_that_cannot_be_made(void **state)
+{
+	struct ep_doctor_facts *f = good_facts();
+	struct ep_doctor_report *r = malloc(sizeof(*r));
+	struct planned *p = planned(f);
+
+	(void)state;
+	p->plan.note_count = 2;
+	p->plan.note[0] = (struct ep_plan_note){EP_PLAN_INFO, "a choice"};
+	p->plan.note[1] = (struct ep_plan_note){EP_PLAN_WARN, "queue 1 crosses to node 1"};
+	ep_doctor_judge(f, r);
+	assert_int_equal(plan_findings(r, EP_DOCTOR_OK), 1);
+	assert_int_equal(plan_findings(r, EP_DOCTOR_WARN), 1);
+	assert_int_equal(plan_findings(r, EP_DOCTOR_STOP), 0);
+
+	f->plan = NULL;
+	snprintf(f->plan_error, sizeof(f->plan_error), "CPU 99 of --cores is not there");
+	ep_doctor_judge(f, r);
+	assert_int_equal(plan_findings(r, EP_DOCTOR_STOP), 1);
+	assert_int_equal(plan_findings(r, EP_DOCTOR_OK), 0);
+	assert_non_null(strstr(good_find(r, "plan")->sentence, "CPU 99"));
+	free(p);
 	free(r);
 	free(f);
 }
@@ -214,7 +334,10 @@ main(void)
 		cmocka_unit_test(control_characters_do_not_reach_the_terminal),
 		cmocka_unit_test(the_sum_says_whether_it_can_run),
 		cmocka_unit_test(json_holds_each_finding_with_its_five_members),
-		cmocka_unit_test(json_takes_a_plan_as_it_is_and_refuses_what_is_none),
+		cmocka_unit_test(json_holds_each_choice_of_the_plan_with_its_reason),
+		cmocka_unit_test(the_text_names_each_queue_worker_and_rule_of_the_plan),
+		cmocka_unit_test(
+			what_the_plan_costs_is_a_finding_and_so_is_a_plan_that_cannot_be_made),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
