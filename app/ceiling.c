@@ -29,8 +29,7 @@ ceiling_path(char *path, size_t len, struct ep_err *err)
 		return ep_err_set(err, -ENOENT, "neither XDG_STATE_HOME nor HOME names a folder");
 	if (used < 0 || (size_t)used >= len)
 		return ep_err_set(err, -ENAMETOOLONG,
-			"the name of the folder of XDG_STATE_HOME or HOME is too "
-			"long");
+			"the name of the folder of XDG_STATE_HOME or HOME is too long");
 	return 0;
 }
 

@@ -28,12 +28,10 @@ static const struct ep_doctor_driver drivers[] = {
 	/* 10 to 400 Gbps. */
 	{"mlx5_core", "mlx5", V(4, 18), V(5, 3), 3498, false, false, true,
 		"RSS with key and table, flow rules by UDP port with isolation from the kernel, "
-		"checksum, "
-		"time stamps"},
+		"checksum, time stamps"},
 	{"ixgbe", "ixgbe", V(4, 14), V(4, 20), 3050, false, true, false,
-		"RSS with key and table, flow rules by exact UDP port, checksum; no time stamps of "
-		"all "
-		"packets"},
+		"RSS with key and table, flow rules by exact UDP port, checksum; no time stamps "
+		"of all packets"},
 	{"i40e", "i40e", V(4, 17), V(4, 20), 3046, false, false, false,
 		"RSS with key and table, flow rules by UDP port, checksum; no time stamps of all "
 		"packets"},
@@ -41,8 +39,7 @@ static const struct ep_doctor_driver drivers[] = {
 		"RSS with key and table, flow rules by UDP port and mask, checksum, time stamps"},
 	{"iavf", "iavf", 0, 0, 0, false, false, false,
 		"RSS with key and table, flow rules by UDP port where the host allows them, "
-		"checksum, time "
-		"stamps"},
+		"checksum, time stamps"},
 	{"ixgbevf", "ixgbe_vf", 0, 0, 0, false, false, false,
 		"RSS with key and table, checksum; no flow rules, no time stamps"},
 	{"bnxt_en", "bnxt", V(5, 5), 0, 3498, false, false, false,

@@ -63,25 +63,21 @@ judge_ec2(const struct ep_doctor_facts *f, struct ep_doctor_finding *x)
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
 			"EC2 (%s) without an ENA interface: its packet rate is far below that of "
-			"current "
-			"instances",
+			"current instances",
 			f->dmi.product);
 		doctor_fix(x, "aws ec2 modify-instance-attribute --instance-id ID --ena-support");
 	} else if (drop != NULL) {
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
-			"EC2 (%s) has dropped packets of %s beyond the instance's allowance: %s is "
-			"%llu since "
-			"boot; such loss is EC2's, not your firewall's",
+			"EC2 (%s) has dropped packets of %s beyond the instance's allowance: %s "
+			"is %llu since boot; such loss is EC2's, not your firewall's",
 			f->dmi.product, ena->name, drop->name, (unsigned long long)drop->value);
 		doctor_fix(x, "ethtool -S %s | grep allowance", ena->name);
 	} else {
 		doctor_say(x,
-			"EC2 (%s): the instance's packet allowance is the line rate here, and none "
-			"of %s is "
-			"exceeded (ethtool -S %s | grep allowance); write-combining for ENA is "
-			"done by the "
-			"kernel's driver, which AF_XDP keeps",
+			"EC2 (%s): the instance's packet allowance is the line rate here, and "
+			"none of %s is exceeded (ethtool -S %s | grep allowance); write-combining "
+			"for ENA is done by the kernel's driver, which AF_XDP keeps",
 			f->dmi.product, ena->name, ena->name);
 	}
 }
@@ -95,8 +91,7 @@ judge_gcp(const struct ep_doctor_facts *f, struct ep_doctor_finding *x)
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
 			"Google Compute Engine with %s on virtio: gVNIC carries more packets, and "
-			"is chosen "
-			"when the VM is made",
+			"is chosen when the VM is made",
 			virtio->name);
 		doctor_fix(x,
 			"gcloud compute instances create NAME --network-interface=nic-type=GVNIC "
@@ -104,8 +99,7 @@ judge_gcp(const struct ep_doctor_facts *f, struct ep_doctor_finding *x)
 	} else if (nic_driven_by(f, "gve") != NULL) {
 		doctor_say(x,
 			"Google Compute Engine with gVNIC: the VM's packet and egress limits are "
-			"the line rate "
-			"here");
+			"the line rate here");
 	} else {
 		doctor_say(x, "Google Compute Engine");
 	}
@@ -133,8 +127,7 @@ judge_azure(const struct ep_doctor_facts *f, struct ep_doctor_finding *x)
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
 			"Azure with accelerated networking: packets come in by %s (%s), and an "
-			"AF_XDP socket on "
-			"%s does not get those; AF_PACKET on %s does",
+			"AF_XDP socket on %s does not get those; AF_PACKET on %s does",
 			vf->name, vf->driver, netvsc->name, netvsc->name);
 		doctor_fix(x, "everyport ... --dev af_packet:%s", netvsc->name);
 	} else if (vf != NULL) {
@@ -143,14 +136,12 @@ judge_azure(const struct ep_doctor_facts *f, struct ep_doctor_finding *x)
 	} else {
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
-			"Azure without accelerated networking: every packet of %s goes through the "
-			"host's "
-			"virtual switch, which limits the rate",
+			"Azure without accelerated networking: every packet of %s goes through "
+			"the host's virtual switch, which limits the rate",
 			netvsc->name);
 		doctor_fix(x,
 			"az network nic update --resource-group GROUP --name NIC "
-			"--accelerated-networking "
-			"true (the VM stopped)");
+			"--accelerated-networking true (the VM stopped)");
 	}
 }
 
@@ -168,8 +159,7 @@ doctor_judge_cloud(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 	else if (f->cpu.virtual_machine)
 		doctor_say(x,
 			"a virtual machine (%s%s%s): the host's virtual switch and its limits are "
-			"part of "
-			"every path that is measured",
+			"part of every path that is measured",
 			f->dmi.vendor[0] != '\0' ? f->dmi.vendor : "vendor not told",
 			f->dmi.product[0] != '\0' ? ", " : "", f->dmi.product);
 	else
@@ -211,31 +201,26 @@ doctor_judge_conntrack(const struct ep_doctor_facts *f, struct ep_doctor_report 
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
 			"connection tracking sees the probes here, at %s: the test would measure "
-			"this host's "
-			"own table (%llu of %llu entries) besides the path",
+			"this host's own table (%llu of %llu entries) besides the path",
 			path, (unsigned long long)c->count, (unsigned long long)c->max);
 	} else if (c->max > 0 && c->count > c->max / 2) {
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
-			"connection tracking has %llu of %llu entries in use: the probes of AF_XDP "
-			"and "
-			"AF_PACKET pass by it, but the TCP checks need room in it",
+			"connection tracking has %llu of %llu entries in use: the probes of "
+			"AF_XDP and AF_PACKET pass by it, but the TCP checks need room in it",
 			(unsigned long long)c->count, (unsigned long long)c->max);
 	} else {
 		doctor_say(x,
 			"connection tracking is %s (%llu of %llu entries): the probes of AF_XDP "
-			"and AF_PACKET "
-			"pass by it, the TCP checks are in it",
+			"and AF_PACKET pass by it, the TCP checks are in it",
 			c->active == EP_DOCTOR_YES ? "on" : "loaded, and may be on",
 			(unsigned long long)c->count, (unsigned long long)c->max);
 		return;
 	}
 	doctor_fix(x,
 		"sudo nft 'add table inet everyport; add chain inet everyport pre { type filter "
-		"hook "
-		"prerouting priority raw; }; add chain inet everyport out { type filter hook "
-		"output "
-		"priority raw; }; add rule inet everyport pre udp dport %s notrack; add rule inet "
-		"everyport out udp sport %s notrack'",
+		"hook prerouting priority raw; }; add chain inet everyport out { type filter hook "
+		"output priority raw; }; add rule inet everyport pre udp dport %s notrack; add "
+		"rule inet everyport out udp sport %s notrack'",
 		f->ports, f->ports);
 }

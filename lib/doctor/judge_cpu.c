@@ -23,8 +23,8 @@ judge_tsc(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
 			"the CPU's time stamp counter is not invariant: its pace may change with "
-			"the power "
-			"state, and rates and times with it (the result says by how much it did)%s",
+			"the power state, and rates and times with it (the result says by how "
+			"much it did)%s",
 			f->cpu.virtual_machine ? "; the hypervisor may hide the flag" : "");
 		doctor_fix(x,
 			f->cpu.virtual_machine
@@ -58,8 +58,7 @@ judge_clocksource(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
 			"the kernel's clock is \"%s\", which takes a system call a reading: the "
-			"time stamp "
-			"counter is calibrated less well against it",
+			"time stamp counter is calibrated less well against it",
 			slow[i]);
 		doctor_fix(x,
 			"echo tsc | sudo tee "
@@ -82,8 +81,7 @@ judge_governor(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
 			"the frequency governor of %u of %u CPUs is \"%s\": they need time to "
-			"speed up "
-			"when a load begins",
+			"speed up when a load begins",
 			c->slow_governor_count, c->governor_count, c->slow_governor);
 		doctor_fix(x,
 			"echo performance | sudo tee "
@@ -102,8 +100,7 @@ judge_isolation(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 	if (c->floating || ep_doctor_cpuset_count(&c->data) == 0) {
 		doctor_say(x,
 			"%u CPU%s: workers float and leave the kernel its share, so there is "
-			"nothing to "
-			"isolate (from %d on they are pinned)",
+			"nothing to isolate (from %d on they are pinned)",
 			c->count, c->count == 1 ? "" : "s", CPUS_TO_ISOLATE);
 		return;
 	}
@@ -120,8 +117,7 @@ judge_isolation(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 	x->status = EP_DOCTOR_WARN;
 	doctor_say(x,
 		"of the data CPUs %s, %s are not isolated from the scheduler and its ticks "
-		"(isolcpus, "
-		"nohz_full): pauses of a millisecond and more are to be expected",
+		"(isolcpus, nohz_full): pauses of a millisecond and more are to be expected",
 		data, missing);
 	doctor_fix(x,
 		"sudo sed -i 's/^GRUB_CMDLINE_LINUX=\"/&isolcpus=%s nohz_full=%s rcu_nocbs=%s /' "
@@ -163,16 +159,15 @@ judge_smt(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
 			"the data CPUs %u and %u are threads of one core: together they do little "
-			"more than "
-			"one",
+			"more than one",
 			a, b);
 		doctor_fix(x,
 			"lscpu -e=CPU,CORE,NODE, then everyport ... --cores with one CPU a core");
 	} else if (c->floating) {
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
-			"CPUs are threads that share cores (SMT): %u of them do less than %u cores "
-			"would",
+			"CPUs are threads that share cores (SMT): %u of them do less than %u "
+			"cores would",
 			c->count, c->count);
 		doctor_fix(x, "lscpu -e=CPU,CORE,NODE");
 	} else {

@@ -24,8 +24,7 @@ judge_rights(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 	} else if (have->net_admin && have->net_raw && have->bpf) {
 		doctor_say(x,
 			"not root, but with the capabilities that interfaces need (net_admin, "
-			"net_raw, "
-			"bpf)");
+			"net_raw, bpf)");
 	} else {
 		x->status = named ? EP_DOCTOR_STOP : EP_DOCTOR_WARN;
 		doctor_say(x,
@@ -81,8 +80,7 @@ judge_ports(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
 			"%u UDP socket%s of this host %s bound in --ports %s (one to %u): while a "
-			"session "
-			"runs, their packets go to everyport",
+			"session runs, their packets go to everyport",
 			k->ports_in_use, k->ports_in_use == 1 ? "" : "s",
 			k->ports_in_use == 1 ? "is" : "are", f->ports, k->port_in_use);
 		doctor_fix(x, "ss -ulnp 'sport = :%u'", k->port_in_use);
@@ -90,10 +88,8 @@ judge_ports(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
 			"the kernel takes ports for its own sockets from %u-%u, which overlaps "
-			"--ports %s: "
-			"what comes back to such a socket (DNS, for one) goes to everyport while a "
-			"session "
-			"runs",
+			"--ports %s: what comes back to such a socket (DNS, for one) goes to "
+			"everyport while a session runs",
 			k->local_port_first, k->local_port_last, f->ports);
 		doctor_fix(x, "sysctl -w net.ipv4.ip_local_reserved_ports=%s", f->ports);
 	} else if (k->local_port_first == 0) {
@@ -203,9 +199,8 @@ huge_enough(const struct ep_doctor_facts *f, struct ep_doctor_finding *x, const 
 	if (far != NULL) {
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
-			"huge pages of 2 MiB are enough, but not on node %d, where %s is (%s): its "
-			"packets "
-			"would cross to another node's memory",
+			"huge pages of 2 MiB are enough, but not on node %d, where %s is (%s): "
+			"its packets would cross to another node's memory",
 			far->id, doctor_nic_name(nic), text);
 		doctor_fix(x,
 			"echo %llu | sudo tee "
@@ -237,9 +232,8 @@ judge_hugepages(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 	if (!m->huge_known) {
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
-			"this kernel has no huge pages of 2 MiB; everyport runs without them, with "
-			"more "
-			"misses of the TLB");
+			"this kernel has no huge pages of 2 MiB; everyport runs without them, "
+			"with more misses of the TLB");
 		return;
 	}
 	if (wanted == 0) {
@@ -255,15 +249,13 @@ judge_hugepages(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 	else if (m->fix_tried)
 		doctor_say(x,
 			"huge pages of 2 MiB were raised from %llu to %llu only, of %llu: memory "
-			"is in "
-			"pieces; try again after a boot",
+			"is in pieces; try again after a boot",
 			(unsigned long long)m->fix_before, (unsigned long long)m->fix_after,
 			(unsigned long long)m->fix_wanted);
 	else
 		doctor_say(x,
 			"too few huge pages of 2 MiB (%s; %llu needed): everyport runs without "
-			"them, with "
-			"more misses of the TLB",
+			"them, with more misses of the TLB",
 			text,
 			(unsigned long long)((m->needed_mib + HUGE_2M_MIB - 1) / HUGE_2M_MIB));
 }
@@ -281,8 +273,7 @@ judge_thp(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
 			"transparent huge pages are off (never): everyport's tables of flows and "
-			"ports "
-			"stay in small pages");
+			"ports stay in small pages");
 		doctor_fix(
 			x, "echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled");
 	} else {
@@ -307,8 +298,7 @@ judge_channels(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 			x->status = EP_DOCTOR_WARN;
 			doctor_say(x,
 				"%u of %u memory channels are filled: the others' bandwidth is "
-				"missing; put a "
-				"module into each",
+				"missing; put a module into each",
 				m->channels_filled, m->channels);
 			doctor_fix(x, "sudo dmidecode -t memory | grep -E 'Locator|Size'");
 		}
@@ -349,8 +339,7 @@ judge_iommu(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 	if (i->noiommu == EP_DOCTOR_YES) {
 		doctor_say(x,
 			"there is no IOMMU, and vfio's no-IOMMU mode is on: vfio-pci can be used, "
-			"without "
-			"protection of memory from the device");
+			"without protection of memory from the device");
 		return;
 	}
 	doctor_say(x, "there is no IOMMU%s: %s",

@@ -37,17 +37,15 @@ judge_hiccup(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 	x->status = EP_DOCTOR_WARN;
 	if (h->steal_ratio >= STEAL_LIMIT_RATIO) {
 		doctor_say(x,
-			"the hypervisor took %.1f %% of the CPUs' time, and CPU %u was away for up "
-			"to %s in "
-			"%s: its neighbours are busy",
+			"the hypervisor took %.1f %% of the CPUs' time, and CPU %u was away for "
+			"up to %s in %s: its neighbours are busy",
 			h->steal_ratio * 100, gap->cpu, worst, span);
 		doctor_fix(x, "vmstat 1 5 (column st); move to a host with dedicated CPUs");
 		return;
 	}
 	doctor_say(x,
 		"CPU %u was away for up to %s in %s (at 1 Mpps that is %.0f packets, and a ring "
-		"holds "
-		"2048), CPU %u for %.1f %% of the time in all",
+		"holds 2048), CPU %u for %.1f %% of the time in all",
 		gap->cpu, worst, span, (double)gap->max_gap_ns / 1000, away->cpu,
 		away->away_ratio * 100);
 	doctor_fix(x, "ps -eo psr,pcpu,comm --sort=-pcpu | head");
@@ -71,15 +69,13 @@ judge_ceiling(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
 			"the tester's ceiling is %s over %s at --size %s; it could not be stored "
-			"for later "
-			"results: %s",
+			"for later results: %s",
 			pps, c->device, c->size, c->error);
 		doctor_fix(x, "XDG_STATE_HOME=DIRECTORY everyport doctor ...");
 	} else {
 		doctor_say(x,
 			"the tester's ceiling is %s over %s at --size %s; stored in %s and shown "
-			"beside later "
-			"results",
+			"beside later results",
 			pps, c->device, c->size, c->path);
 	}
 }

@@ -45,8 +45,7 @@ driver_of_interface(const struct ep_doctor_nic *n, struct ep_doctor_finding *x)
 	} else if (carries != NULL) {
 		doctor_say(x,
 			"%s (%s, %s) carries %s: leave it with the kernel and never bind it to "
-			"vfio-pci; "
-			"AF_XDP shares it",
+			"vfio-pci; AF_XDP shares it",
 			n->name, n->driver, n->pci, carries);
 	} else if (d != NULL && d->bifurcated) {
 		doctor_say(x,
@@ -55,9 +54,8 @@ driver_of_interface(const struct ep_doctor_nic *n, struct ep_doctor_finding *x)
 			n->name, n->driver, n->pci);
 	} else {
 		doctor_say(x,
-			"%s (%s, %s) carries nothing: AF_XDP takes it as it is; for a program that "
-			"needs it "
-			"whole: sudo dpdk-devbind.py -b vfio-pci %s",
+			"%s (%s, %s) carries nothing: AF_XDP takes it as it is; for a program "
+			"that needs it whole: sudo dpdk-devbind.py -b vfio-pci %s",
 			n->name, n->driver, n->pci, n->pci);
 	}
 }
@@ -72,8 +70,7 @@ driver_to_bind(const struct ep_doctor_nic *n, struct ep_doctor_finding *x)
 	if (carries != NULL) {
 		doctor_say(x,
 			"%s is %s of the kernel (%s) and carries %s: binding it to vfio-pci would "
-			"cut the "
-			"host off; use it as --dev %s",
+			"cut the host off; use it as --dev %s",
 			n->pci, n->name, n->driver, carries, n->name);
 		return;
 	}
@@ -151,8 +148,8 @@ judge_link(const struct ep_doctor_nic *n, struct ep_doctor_report *r)
 	} else if (n->master[0] != '\0') {
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
-			"%s is a part of %s: an XDP filter on it takes packets away before %s sees "
-			"them",
+			"%s is a part of %s: an XDP filter on it takes packets away before %s "
+			"sees them",
 			n->name, n->master, n->master);
 		doctor_fix(x, "ip -d link show %s", n->name);
 	} else if (n->speed_bps == 0) {
@@ -192,8 +189,7 @@ judge_mtu(
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
 			"%s has an MTU of %u, and %s takes native XDP up to %u only: AF_XDP will "
-			"be the slower "
-			"generic one",
+			"be the slower generic one",
 			n->name, n->mtu_bytes, n->driver, d->xdp_mtu_bytes);
 		doctor_fix(x, "sudo ip link set %s mtu %u", n->name,
 			d->xdp_mtu_bytes < FRAME_MTU_BYTES ? d->xdp_mtu_bytes : FRAME_MTU_BYTES);
@@ -220,8 +216,7 @@ xdp_refused(const struct ep_doctor_nic *n, const struct ep_doctor_driver *d,
 	if (d->half_queues && n->queues_max > 1 && 2 * n->queues > n->queues_max) {
 		doctor_say(x,
 			"%s uses %u of %u queues, and %s takes native XDP only with half of them "
-			"or fewer: "
-			"AF_XDP will be generic",
+			"or fewer: AF_XDP will be generic",
 			n->name, n->queues, n->queues_max, n->driver);
 		doctor_fix(x, "sudo ethtool -L %s combined %u", n->name, n->queues_max / 2);
 		return true;
@@ -229,8 +224,7 @@ xdp_refused(const struct ep_doctor_nic *n, const struct ep_doctor_driver *d,
 	if (d->half_queues && n->queues_max == 1) {
 		doctor_say(x,
 			"%s has one queue, and %s takes native XDP only with half of its queues "
-			"free: AF_XDP "
-			"will be generic; a larger instance has more",
+			"free: AF_XDP will be generic; a larger instance has more",
 			n->name, n->driver);
 		return true;
 	}
@@ -248,8 +242,8 @@ xdp_by_driver(
 	if (d == NULL) {
 		x->status = EP_DOCTOR_OK;
 		doctor_say(x,
-			"%s: nothing is known here of XDP in %s; everyport tries native XDP first, "
-			"then generic",
+			"%s: nothing is known here of XDP in %s; everyport tries native XDP "
+			"first, then generic",
 			n->name, n->driver[0] != '\0' ? n->driver : "its driver");
 	} else if (d->xdp_since == 0) {
 		doctor_say(x, "%s: %s has no native XDP, so AF_XDP will be the slower generic one",
@@ -257,16 +251,13 @@ xdp_by_driver(
 	} else if (version < d->xdp_since) {
 		doctor_say(x,
 			"%s: %s has native XDP from kernel %u.%u on, this is %s: AF_XDP will be "
-			"the slower "
-			"generic one",
+			"the slower generic one",
 			n->name, n->driver, d->xdp_since / 1000, d->xdp_since % 1000,
 			f->kernel.release);
 		doctor_fix(x,
 			"echo 'deb http://deb.debian.org/debian bookworm-backports main' | sudo "
-			"tee "
-			"/etc/apt/sources.list.d/backports.list; sudo apt update; sudo apt install "
-			"-t "
-			"bookworm-backports linux-image-cloud-amd64; sudo reboot");
+			"tee /etc/apt/sources.list.d/backports.list; sudo apt update; sudo apt "
+			"install -t bookworm-backports linux-image-cloud-amd64; sudo reboot");
 	} else if (!xdp_refused(n, d, x)) {
 		x->status = EP_DOCTOR_OK;
 		doctor_say(x, "%s: %s has native XDP%s; which one it is, the result says", n->name,
@@ -291,8 +282,7 @@ judge_xdp(
 		x->status = n->use == EP_DOCTOR_USE_AF_XDP ? EP_DOCTOR_STOP : EP_DOCTOR_WARN;
 		doctor_say(x,
 			"%s has an XDP program already (id %u): everyport removes only what a "
-			"crashed everyport "
-			"left",
+			"crashed everyport left",
 			n->name, n->xdp_prog_id);
 		doctor_fix(x, "sudo bpftool net show dev %s; sudo ip link set dev %s xdp off",
 			n->name, n->name);
@@ -315,8 +305,7 @@ judge_rings(const struct ep_doctor_nic *n, struct ep_doctor_report *r)
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
 			"%s has receive rings of %u, and could have %u: the NIC drops what comes "
-			"in a pause of "
-			"%.3g ms at 1 Mpps",
+			"in a pause of %.3g ms at 1 Mpps",
 			n->name, n->ring, n->ring_max, (double)n->ring / 1000);
 		doctor_fix(x, "sudo ethtool -G %s rx %u", n->name, n->ring_max);
 	}
@@ -337,8 +326,7 @@ judge_rss(const struct ep_doctor_nic *n, struct ep_doctor_report *r)
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
 			"%s has %u receive queues, but hashes UDP by address alone: all probes of "
-			"a peer come "
-			"in on one",
+			"a peer come in on one",
 			n->name, n->queues);
 		doctor_fix(x,
 			"sudo ethtool -N %s rx-flow-hash udp4 sdfn; sudo ethtool -N %s "
