@@ -9,56 +9,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SSH_PORT 22
-#define TCP_ESTABLISHED 1
-
 /* --- The ssh session -------------------------------------------------------------------------------------------------------- */
 
-/* An address of /proc/net/tcp: words of 32 bits, as the host has them in memory. */
-static bool
-address_take(const char *text, struct ep_wire_ip *ip)
-{
-	const size_t words = strlen(text) / 8;
-
-	if (words != 1 && words != 4)
-		return false;
-	*ip = (struct ep_wire_ip){.family = words == 1 ? EP_WIRE_IPV4 : EP_WIRE_IPV6};
-	for (size_t i = 0; i < words; i++) {
-		unsigned int word;
-
-		if (sscanf(text + 8 * i, "%8X", &word) != 1)
-			return false;
-		memcpy(&ip->bytes_be[4 * i], &word, sizeof(word));
-	}
-	return true;
-}
-
-/* The far end of a connection to this host's ssh server. Which of them is ours cannot be told under sudo: all are worth keeping. */
-static bool
-ssh_peer(const char *path, struct ep_wire_ip *peer)
-{
-	char line[512], far[40];
-	unsigned int port, state;
-	FILE *in = fopen(path, "re");
-	bool found = false;
-
-	while (!found && in != NULL && fgets(line, sizeof(line), in) != NULL)
-		found = sscanf(line, " %*u: %*[0-9A-F]:%4X %39[0-9A-F]:%*4X %2X", &port, far,
-				&state) == 3 &&
-			port == SSH_PORT && state == TCP_ESTABLISHED && address_take(far, peer);
-	if (in != NULL)
-		fclose(in);
-	return found;
-}
-
-/* Its interface into @p name (16 bytes). */
+/* The interface that it comes in by, into @p name (16 bytes). */
 static bool
 ssh_interface(char *name)
 {
 	struct ep_netlink_route route;
 	struct ep_wire_ip peer;
 
-	if (!ssh_peer("/proc/net/tcp", &peer) && !ssh_peer("/proc/net/tcp6", &peer))
+	if (!ep_hostinfo_ssh_peer("", &peer))
 		return false;
 	return ep_netlink_route(&peer, 0, &route, NULL) == 0 && !route.local &&
 		ep_netlink_ifname(route.ifindex, name) == 0;

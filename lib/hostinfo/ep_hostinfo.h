@@ -12,6 +12,7 @@
 #include <ep_doctor.h>
 #include <ep_plan.h>
 #include <ep_range.h>
+#include <ep_wire.h>
 
 /** A device that the user named. */
 struct ep_hostinfo_dev {
@@ -49,6 +50,15 @@ struct ep_hostinfo_cfg {
  *   vdev, dev_error) as well.
  */
 void ep_hostinfo_read(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_facts *facts);
+
+/**
+ * The far end of a connection to this host's ssh server, port 22. Which of several is the caller's own cannot be told under sudo; each
+ * is worth keeping, so the first is taken.
+ *
+ * @return
+ *   Whether there is one.
+ */
+bool ep_hostinfo_ssh_peer(const char *root, struct ep_wire_ip *peer);
 
 /** Look again at the interrupts on out->data, as ep_hostinfo_read() does. */
 void ep_hostinfo_irqs(const char *root, struct ep_doctor_cpu *out);

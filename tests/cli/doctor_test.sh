@@ -139,6 +139,14 @@ doctor --no-measure --dev net_null0
 is "$code" 0 "a virtual device of DPDK: exit 0"
 is "$(finding device status)" OK "... device: OK"
 
+# --- Interrupted --------------------------------------------------------------------------------------------------------------
+
+start "$tmp/doctor.err" env XDG_STATE_HOME="$tmp/state" "$bin" doctor --duration 1h --json "$tmp/state/cut.json"
+succeeds "a doctor who takes an hour begins with the pauses" wait_for 20 grep -q pauses "$tmp/doctor.err"
+stop "$started_pid" INT
+is "$stopped_code" 6 "... interrupted: exit 6"
+succeeds "... and what was found until then is there" "$check" "$tmp/state/cut.json" schema
+
 # --- Wrong usage --------------------------------------------------------------------------------------------------------------
 
 fails_with 2 "\-\-rate is no option of everyport doctor" "an option of other commands" "$bin" doctor --rate 1Mpps

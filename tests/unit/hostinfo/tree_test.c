@@ -320,6 +320,51 @@ iommu_firmware_and_tracking_are_read(void **state)
 	free(f);
 }
 
+/* Addresses are written as the words of this host's memory: these rows are of a little-endian one. */
+static void
+the_ssh_session_is_told_by_its_established_connection(void **state)
+{
+	const struct tree *t = *state;
+	static const uint8_t four[4] = {192, 168, 2, 1};
+	static const uint8_t six[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 7};
+	static const char head[] = "  sl  local_address rem_address   st\n";
+	struct ep_wire_ip peer;
+	char text[512];
+
+	if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
+		skip();
+	assert_false(ep_hostinfo_ssh_peer(t->root, &peer));
+	snprintf(text, sizeof(text), "%s%s%s%s", head,
+		"   0: 00000000:0016 00000000:0000 0A 0\n",  /* listens */
+		"   1: 0202A8C0:0050 0902A8C0:D431 01 0\n",  /* another service */
+		"   2: 0202A8C0:0016 0902A8C0:D432 06 0\n"); /* over */
+	tree_put(t, "/proc/net/tcp", text);
+	assert_false(ep_hostinfo_ssh_peer(t->root, &peer));
+
+	snprintf(text, sizeof(text), "%s%s", head,
+		"   3: B80D0120000000000000000001000000:0016 B80D0120000000000000000007000000:D433 "
+		"01 0\n");
+	tree_put(t, "/proc/net/tcp6", text);
+	assert_true(ep_hostinfo_ssh_peer(t->root, &peer));
+	assert_int_equal(peer.family, EP_WIRE_IPV6);
+	assert_memory_equal(peer.bytes_be, six, sizeof(six));
+
+	snprintf(text, sizeof(text), "%s%s", head,
+		"   3: 0000000000000000FFFF00000202A8C0:0016 0000000000000000FFFF00000102A8C0:D433 "
+		"01 0\n");
+	tree_put(t, "/proc/net/tcp6", text);
+	assert_true(ep_hostinfo_ssh_peer(t->root, &peer));
+	assert_int_equal(peer.family, EP_WIRE_IPV4);
+	assert_memory_equal(peer.bytes_be, four, sizeof(four));
+
+	tree_put(t, "/proc/net/tcp6", head);
+	snprintf(text, sizeof(text), "%s%s", head, "   4: 0202A8C0:0016 0102A8C0:D433 01 0\n");
+	tree_put(t, "/proc/net/tcp", text);
+	assert_true(ep_hostinfo_ssh_peer(t->root, &peer));
+	assert_int_equal(peer.family, EP_WIRE_IPV4);
+	assert_memory_equal(peer.bytes_be, four, sizeof(four));
+}
+
 /* Two nodes, SMT siblings two apart on each, CPU 5 off line, CPU 3 isolated. */
 static void
 the_machine_is_told_to_the_planner_with_nodes_cores_and_pages(void **state)
@@ -387,6 +432,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			the_machine_is_told_to_the_planner_with_nodes_cores_and_pages, setup,
 			teardown),
+		cmocka_unit_test_setup_teardown(
+			the_ssh_session_is_told_by_its_established_connection, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
