@@ -332,7 +332,8 @@ judge_iommu(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 	for (uint32_t n = 0; n < f->nic_count; n++)
 		needed |= f->nic[n].use == EP_DOCTOR_USE_PCI;
 	if (i->group_count > 0) {
-		doctor_say(x, "the IOMMU is on (%u groups): vfio-pci can be used", i->group_count);
+		doctor_say(x, "the IOMMU is on (%u group%s): vfio-pci can be used", i->group_count,
+			i->group_count == 1 ? "" : "s");
 		return;
 	}
 	x->status = needed ? EP_DOCTOR_WARN : EP_DOCTOR_OK;

@@ -330,6 +330,134 @@ more_devices_than_there_is_room_for_are_left_out(void **state)
 	free(f);
 }
 
+/* --- From the tree to the finding -------------------------------------------------------------------------------------------- */
+
+static void
+found(struct ep_doctor_facts *f, const char *id, enum ep_doctor_status status, const char *part)
+{
+	struct ep_doctor_report *r = malloc(sizeof(*r));
+	bool seen = false;
+
+	f->ports = "50000-60000";
+	f->port_first = 50000;
+	f->port_last = 60000;
+	ep_doctor_judge(f, r);
+	for (uint32_t i = 0; i < r->count && !seen; i++)
+		seen = strcmp(r->finding[i].id, id) == 0 && r->finding[i].status == status &&
+			(strstr(r->finding[i].sentence, part) != NULL ||
+				strstr(r->finding[i].fix, part) != NULL);
+	free(r);
+	if (!seen)
+		fail_msg(
+			"no finding %s is %s with \"%s\"", id, ep_doctor_status_name(status), part);
+}
+
+static void
+a_fresh_ec2_instance_is_told_about_mtu_queues_and_allowance(void **state)
+{
+	const struct tree *t = *state;
+	struct card card = {.driver = "ena",
+		.queues = 4,
+		.queues_max = 4,
+		.counter_count = 1,
+		.counter = {"bw_out_allowance_exceeded"},
+		.value = {5}};
+	const struct ep_hostinfo_cfg cfg = {.ethtool = card_ethtool,
+		.ethtool_ctx = &card,
+		.dev_count = 1,
+		.dev = {{"ens5", EP_DOCTOR_USE_AF_XDP}}};
+	struct ep_doctor_facts *f;
+
+	tree_put(t, "/proc/sys/kernel/osrelease", "6.1.0-18-cloud-amd64\n");
+	tree_put(t, "/sys/class/dmi/id/sys_vendor", "Amazon EC2\n");
+	tree_put(t, "/sys/class/dmi/id/product_name", "m5.large\n");
+	interface(t, "ens5", "0000:00:05.0", NULL, "ena");
+	tree_put(t, "/sys/class/net/ens5/mtu", "9001\n");
+	f = tree_facts(t, &cfg);
+	found(f, "cloud", EP_DOCTOR_WARN, "bw_out_allowance_exceeded is 5");
+	found(f, "mtu", EP_DOCTOR_WARN, "ip link set ens5 mtu 1500");
+	found(f, "xdp", EP_DOCTOR_WARN, "ethtool -L ens5 combined 2");
+	free(f);
+}
+
+static void
+a_debian_12_on_gcp_is_told_about_its_kernel(void **state)
+{
+	const struct tree *t = *state;
+	struct card card = {.driver = "gve", .queues = 2, .queues_max = 4};
+	const struct ep_hostinfo_cfg cfg = {.ethtool = card_ethtool, .ethtool_ctx = &card};
+	struct ep_doctor_facts *f;
+
+	tree_put(t, "/proc/sys/kernel/osrelease", "6.1.0-18-cloud-amd64\n");
+	tree_put(t, "/sys/class/dmi/id/product_name", "Google Compute Engine\n");
+	interface(t, "ens4", "0000:00:04.0", NULL, "gve");
+	f = tree_facts(t, &cfg);
+	found(f, "cloud", EP_DOCTOR_OK, "gVNIC");
+	found(f, "xdp", EP_DOCTOR_WARN, "from kernel 6.4 on");
+	free(f);
+	tree_put(t, "/proc/sys/kernel/osrelease", "6.12.9+bpo-cloud-amd64\n");
+	f = tree_facts(t, &cfg);
+	found(f, "xdp", EP_DOCTOR_OK, "zero copy");
+	free(f);
+}
+
+static void
+an_azure_vm_is_told_to_use_af_packet_behind_a_vf(void **state)
+{
+	const struct tree *t = *state;
+	struct ep_doctor_facts *f;
+
+	tree_put(t, "/sys/class/dmi/id/sys_vendor", "Microsoft Corporation\n");
+	tree_put(t, "/sys/class/dmi/id/chassis_asset_tag", "7783-7084-3265-9085-8269-3286-77\n");
+	interface(t, "eth0", "0000:00:00.0", "vmbus", "hv_netvsc");
+	f = tree_facts(t, NULL);
+	found(f, "cloud", EP_DOCTOR_WARN, "--accelerated-networking true");
+	free(f);
+	interface(t, "enP1s1", "0001:00:02.0", NULL, "mlx5_core");
+	tree_point(t, "/sys/class/net/enP1s1/master", "/sys/class/net/eth0");
+	f = tree_facts(t, NULL);
+	found(f, "cloud", EP_DOCTOR_WARN, "af_packet:eth0");
+	free(f);
+}
+
+static void
+an_untuned_bare_host_is_told_about_each_thing(void **state)
+{
+	const struct tree *t = *state;
+	const struct ep_hostinfo_cfg cfg = {
+		.dev_count = 1, .dev = {{"0000:01:00.1", EP_DOCTOR_USE_PCI}}};
+	struct ep_doctor_facts *f;
+
+	tree_put(t, "/proc/cpuinfo", "flags\t\t: constant_tsc nonstop_tsc\n");
+	tree_put(t, "/proc/cmdline", "quiet intel_iommu=off\n");
+	tree_put(t, "/sys/devices/system/cpu/online", "0-3\n");
+	tree_put(t, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n");
+	tree_put(t, "/sys/devices/system/cpu/smt/active", "1\n");
+	tree_put(t, "/sys/devices/system/cpu/cpu2/topology/thread_siblings_list", "2-3\n");
+	tree_put(t, "/sys/devices/system/cpu/cpu3/topology/thread_siblings_list", "2-3\n");
+	tree_put(t, "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "0\n");
+	function(t, "0000:01:00.1", "0x8086\n", "0x10fb\n", "ixgbe");
+	f = tree_facts(t, &cfg);
+	f->memory.needed_mib = 100;
+	found(f, "tsc", EP_DOCTOR_OK, "invariant");
+	found(f, "iommu", EP_DOCTOR_WARN, "turns it off");
+	found(f, "governor", EP_DOCTOR_WARN, "powersave");
+	found(f, "isolation", EP_DOCTOR_WARN, "isolcpus=2-3");
+	found(f, "smt", EP_DOCTOR_WARN, "2 and 3 are threads of one core");
+	found(f, "hugepages", EP_DOCTOR_WARN, "echo 50 |");
+	found(f, "driver", EP_DOCTOR_WARN, "dpdk-devbind.py -b vfio-pci 0000:01:00.1");
+	free(f);
+	tree_put(t, "/sys/kernel/iommu_groups/0/type", "DMA\n");
+	tree_put(t, "/sys/devices/system/cpu/isolated", "2-3\n");
+	tree_put(t, "/sys/devices/system/cpu/nohz_full", "2-3\n");
+	tree_put(t, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance\n");
+	f = tree_facts(t, &cfg);
+	found(f, "iommu", EP_DOCTOR_OK, "1 group)");
+	found(f, "governor", EP_DOCTOR_OK, "performance");
+	found(f, "isolation", EP_DOCTOR_OK, "2-3 are isolated");
+	free(f);
+}
+
 int
 main(void)
 {
@@ -346,6 +474,15 @@ main(void)
 			what_is_named_comes_first_and_may_be_missing_or_virtual, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			more_devices_than_there_is_room_for_are_left_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_fresh_ec2_instance_is_told_about_mtu_queues_and_allowance, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(
+			a_debian_12_on_gcp_is_told_about_its_kernel, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			an_azure_vm_is_told_to_use_af_packet_behind_a_vf, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			an_untuned_bare_host_is_told_about_each_thing, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
