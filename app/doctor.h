@@ -22,10 +22,6 @@ void doctor_facts(
 /** Look again at the interrupts: the data CPUs have changed. */
 void doctor_irqs(struct ep_doctor_facts *facts);
 
-/** The machine for the planner. */
-void doctor_topo(const struct config *config, const struct ep_doctor_facts *facts,
-	struct ep_plan_topo *topo);
-
 /** A plan and what it is made from. 220 KiB: keep it on the heap. */
 struct doctor_plan {
 	struct ep_plan_topo topo;

@@ -57,15 +57,6 @@ doctor_irqs(struct ep_doctor_facts *facts)
 }
 
 void
-doctor_topo(
-	const struct config *config, const struct ep_doctor_facts *facts, struct ep_plan_topo *topo)
-{
-	const struct ep_hostinfo_cfg cfg = {.root = "", .live = true, .range = config->range};
-
-	ep_hostinfo_topo(&cfg, &facts->cpu, topo);
-}
-
-void
 doctor_facts(
 	const struct config *config, const struct host_plan *plan, struct ep_doctor_facts *facts)
 {

@@ -3,6 +3,8 @@
 #include "common.h"
 #include "doctor.h"
 
+#include <ep_topo.h>
+
 #include <stdio.h>
 #include <string.h>
 
@@ -70,6 +72,7 @@ cpus_take(const struct ep_plan *plan, struct ep_doctor_cpu *cpu)
 void
 doctor_plan(const struct config *config, struct doctor_plan *out, struct ep_doctor_facts *facts)
 {
+	const struct ep_topo_cfg machine = {.root = ""};
 	struct ep_err err = {0};
 	bool all = config->dev_count > 0;
 
@@ -89,8 +92,8 @@ doctor_plan(const struct config *config, struct doctor_plan *out, struct ep_doct
 	/* A device that is not there has its own finding. */
 	if (!all)
 		return;
-	doctor_topo(config, facts, &out->topo);
-	if (ep_plan_make(&out->cfg, &out->plan, &err) < 0) {
+	if (ep_topo_read(&machine, &out->topo, &err) < 0 ||
+		ep_plan_make(&out->cfg, &out->plan, &err) < 0) {
 		snprintf(facts->plan_error, sizeof(facts->plan_error), "%.255s", err.text);
 		return;
 	}

@@ -10,7 +10,6 @@
 
 #include <ep_base.h>
 #include <ep_doctor.h>
-#include <ep_plan.h>
 #include <ep_range.h>
 #include <ep_wire.h>
 
@@ -62,17 +61,6 @@ bool ep_hostinfo_ssh_peer(const char *root, struct ep_wire_ip *peer);
 
 /** Look again at the interrupts on out->data, as ep_hostinfo_read() does. */
 void ep_hostinfo_irqs(const char *root, struct ep_doctor_cpu *out);
-
-/**
- * The machine for ep_plan_make().
- *
- * @param cpu
- *   As ep_hostinfo_read() left it.
- * @param[out] topo
- *   Filled whole.
- */
-void ep_hostinfo_topo(const struct ep_hostinfo_cfg *cfg, const struct ep_doctor_cpu *cpu,
-	struct ep_plan_topo *topo);
 
 /**
  * Set how many huge pages of 2 MiB there are.

@@ -365,48 +365,6 @@ the_ssh_session_is_told_by_its_established_connection(void **state)
 	assert_memory_equal(peer.bytes_be, four, sizeof(four));
 }
 
-/* Two nodes, SMT siblings two apart on each, CPU 5 off line, CPU 3 isolated. */
-static void
-the_machine_is_told_to_the_planner_with_nodes_cores_and_pages(void **state)
-{
-	const struct tree *t = *state;
-	struct ep_plan_topo *topo = calloc(1, sizeof(*topo));
-	const struct ep_hostinfo_cfg cfg = {.root = t->root, .range = t->range};
-	struct ep_doctor_facts *f;
-	char path[128], text[16];
-
-	tree_put(t, CPU "online", "0-4,6-7\n");
-	tree_put(t, CPU "isolated", "3\n");
-	for (int i = 0; i < 8; i++) {
-		snprintf(path, sizeof(path), CPU "cpu%d/topology/thread_siblings_list", i);
-		snprintf(text, sizeof(text), "%d,%d\n", i / 4 * 4 + i % 2, i / 4 * 4 + i % 2 + 2);
-		tree_put(t, path, text);
-	}
-	tree_put(t, "/sys/devices/system/node/online", "0-1\n");
-	tree_put(t, "/sys/devices/system/node/node0/cpulist", "0-3\n");
-	tree_put(t, "/sys/devices/system/node/node1/cpulist", "4,6-7\n");
-	tree_put(t, "/sys/devices/system/node/node0/distance", "10 21\n");
-	tree_put(t, "/sys/devices/system/node/node1/distance", "21 10\n");
-	tree_put(t, "/sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages",
-		"3\n");
-	f = tree_facts(t, NULL);
-	ep_hostinfo_topo(&cfg, &f->cpu, topo);
-	assert_int_equal(topo->cpu_count, 7);
-	assert_int_equal(topo->node_count, 2);
-	assert_int_equal(topo->cpu[5].id, 6);
-	assert_int_equal(topo->cpu[5].node, 1);
-	assert_int_equal(topo->cpu[5].core, 4);
-	assert_int_equal(topo->cpu[3].core, 1);
-	assert_true(topo->cpu[3].isolated && !topo->cpu[2].isolated);
-	assert_true(topo->cpu[0].allowed);
-	assert_int_equal(topo->node[0].huge_free_bytes, 0);
-	assert_int_equal(topo->node[1].huge_free_bytes, 3 << 21);
-	assert_int_equal(topo->node[1].distance[0], 21);
-	assert_int_equal(topo->node[1].distance[2], 0);
-	free(f);
-	free(topo);
-}
-
 int
 main(void)
 {
@@ -429,9 +387,6 @@ main(void)
 			interrupts_on_data_cpus_are_found_by_column_and_affinity, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			iommu_firmware_and_tracking_are_read, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			the_machine_is_told_to_the_planner_with_nodes_cores_and_pages, setup,
-			teardown),
 		cmocka_unit_test_setup_teardown(
 			the_ssh_session_is_told_by_its_established_connection, setup, teardown),
 	};
