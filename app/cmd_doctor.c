@@ -42,13 +42,15 @@ visit_check(const struct config *c, struct ep_err *err)
 
 /* --- What is safe to mend --------------------------------------------------------------------------------------------------- */
 
+/* Of a node, or of all. */
 static uint64_t
-pages_all(const struct ep_doctor_memory *m)
+pages_there(const struct ep_doctor_memory *m, int node)
 {
 	uint64_t pages = 0;
 
 	for (uint32_t i = 0; i < m->node_count; i++)
-		pages += m->node[i].pages_2m;
+		if (node < 0 || m->node[i].id == node)
+			pages += m->node[i].pages_2m;
 	return pages;
 }
 
@@ -66,18 +68,15 @@ static void
 visit_fix(struct visit *v)
 {
 	struct ep_doctor_memory *m = &v->facts->memory;
-	const uint64_t wanted = ep_doctor_huge_wanted(m);
 	struct ep_err err = {0};
 
-	if (!v->config->fix || wanted == 0)
+	if (!v->config->fix || !ep_doctor_huge_goal(v->facts, &m->fix))
 		return;
 	m->fix_tried = true;
-	m->fix_before = pages_all(m);
-	m->fix_wanted = wanted;
-	if (ep_hostinfo_huge_set("", -1, wanted, &err) < 0)
+	if (ep_hostinfo_huge_set("", m->fix.node, m->fix.wanted, &err) < 0)
 		snprintf(m->fix_error, sizeof(m->fix_error), "%.127s", err.text);
 	visit_look(v);
-	m->fix_after = pages_all(m);
+	m->fix_after = pages_there(m, m->fix.node);
 }
 
 /* --- What is said ----------------------------------------------------------------------------------------------------------- */

@@ -30,6 +30,7 @@ bool doctor_nic_named(const struct ep_doctor_facts *facts);
 
 /* Judges: each adds at least one finding, in the order of the report. */
 void doctor_judge_host(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
+void doctor_judge_hugepages(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
 void doctor_judge_cpu(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
 void doctor_judge_cloud(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
 void doctor_judge_conntrack(const struct ep_doctor_facts *f, struct ep_doctor_report *r);

@@ -61,6 +61,13 @@ struct ep_doctor_node {
 	uint64_t pages_1g, free_1g; /**< Of 1 GiB. */
 };
 
+/** How many huge pages of 2 MiB there have to be so that enough are free. */
+struct ep_doctor_huge_goal {
+	int node; /**< On this node; negative: wherever. */
+	uint64_t before,
+		wanted; /**< Pages that there are, and that there should be, those in use included. */
+};
+
 struct ep_doctor_memory {
 	bool known;
 	uint64_t available_bytes;
@@ -74,8 +81,9 @@ struct ep_doctor_memory {
 
 	/* What --fix did to the huge pages of 2 MiB. */
 	bool fix_tried;
-	uint64_t fix_before, fix_wanted, fix_after;
-	char fix_error[128]; /**< "" where the kernel took the number. */
+	struct ep_doctor_huge_goal fix; /**< What it was to reach. */
+	uint64_t fix_after;             /**< What it reached, on the same node. */
+	char fix_error[128];            /**< "" where the kernel took the number. */
 };
 
 struct ep_doctor_cpu {
@@ -264,8 +272,15 @@ enum ep_doctor_status ep_doctor_worst(const struct ep_doctor_report *report);
 /** "OK", "warn" or "stop". */
 const char *ep_doctor_status_name(enum ep_doctor_status status);
 
-/** Huge pages of 2 MiB that the host needs in all, on every node together, so that enough are free; 0: it has enough, or none at all are to be had. */
-uint64_t ep_doctor_huge_wanted(const struct ep_doctor_memory *memory);
+/**
+ * Whether huge pages of 2 MiB are missing: on the node of a device that was named, else in all.
+ *
+ * @param[out] goal
+ *   What is to be set; filled where it returns true.
+ * @return
+ *   false: enough are free, or the kernel has none.
+ */
+bool ep_doctor_huge_goal(const struct ep_doctor_facts *facts, struct ep_doctor_huge_goal *goal);
 
 /* --- Drivers ---------------------------------------------------------------------------------------------------------------- */
 

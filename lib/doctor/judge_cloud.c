@@ -141,7 +141,7 @@ judge_azure(const struct ep_doctor_facts *f, struct ep_doctor_finding *x)
 			netvsc->name);
 		doctor_fix(x,
 			"az network nic update --resource-group GROUP --name NIC "
-			"--accelerated-networking true (the VM stopped)");
+			"--accelerated-networking true");
 	}
 }
 

@@ -25,11 +25,12 @@ judge_tsc(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 			"the CPU's time stamp counter is not invariant: its pace may change with "
 			"the power state, and rates and times with it (the result says by how "
 			"much it did)%s",
-			f->cpu.virtual_machine ? "; the hypervisor may hide the flag" : "");
+			f->cpu.virtual_machine
+				? "; the hypervisor may hide the flag, and its host can show it"
+				: "");
 		doctor_fix(x,
 			f->cpu.virtual_machine
-				? "virsh edit GUEST: <cpu mode='host-passthrough'><feature "
-				  "policy='require' name='invtsc'/></cpu>"
+				? "sudo virt-xml GUEST --edit --cpu host-passthrough,require=invtsc"
 				: "sudo cpupower idle-set -D 2");
 		break;
 	case EP_DOCTOR_UNKNOWN:
@@ -159,10 +160,9 @@ judge_smt(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
 			"the data CPUs %u and %u are threads of one core: together they do little "
-			"more than one",
+			"more than one; name others with --cores",
 			a, b);
-		doctor_fix(x,
-			"lscpu -e=CPU,CORE,NODE, then everyport ... --cores with one CPU a core");
+		doctor_fix(x, "lscpu -e=CPU,CORE,NODE");
 	} else if (c->floating) {
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HUGE_2M_MIB 2
 /* Newest of what the AF_XDP path asks of a kernel: rings that are woken only when needed (5.4). */
 #define AF_XDP_MAJOR 5
 #define AF_XDP_MINOR 4
@@ -30,7 +29,8 @@ judge_rights(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 		doctor_say(x,
 			"this user may not open interfaces: that takes root, or the capabilities "
 			"net_admin, net_raw and bpf; loop without --dev, and tcp, need no rights");
-		doctor_fix(x, "sudo everyport ...");
+		doctor_fix(x, "sudo everyport doctor%s%s", named ? " --dev " : "",
+			named ? doctor_nic_name(&f->nic[0]) : "");
 	}
 }
 
@@ -91,7 +91,7 @@ judge_ports(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 			"--ports %s: what comes back to such a socket (DNS, for one) goes to "
 			"everyport while a session runs",
 			k->local_port_first, k->local_port_last, f->ports);
-		doctor_fix(x, "sysctl -w net.ipv4.ip_local_reserved_ports=%s", f->ports);
+		doctor_fix(x, "sudo sysctl -w net.ipv4.ip_local_reserved_ports=%s", f->ports);
 	} else if (k->local_port_first == 0) {
 		doctor_say(x, "no UDP socket of this host is bound in --ports %s", f->ports);
 	} else {
@@ -129,135 +129,6 @@ judge_memory(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 	} else {
 		doctor_say(x, "%s of memory are free; packet buffers take %s", have, need);
 	}
-}
-
-static void
-huge_sum(const struct ep_doctor_memory *m, uint64_t *pages, uint64_t *free_pages)
-{
-	*pages = *free_pages = 0;
-	for (uint32_t i = 0; i < m->node_count; i++) {
-		*pages += m->node[i].pages_2m;
-		*free_pages += m->node[i].free_2m;
-	}
-}
-
-uint64_t
-ep_doctor_huge_wanted(const struct ep_doctor_memory *memory)
-{
-	const uint64_t needed = (memory->needed_mib + HUGE_2M_MIB - 1) / HUGE_2M_MIB;
-	uint64_t pages, free_pages;
-
-	huge_sum(memory, &pages, &free_pages);
-	return !memory->huge_known || free_pages >= needed ? 0 : pages - free_pages + needed;
-}
-
-/* "node 0: 138 of 138 free, node 1: none" and, where there are any, those of 1 GiB. */
-static const char *
-huge_text(char *buf, size_t len, const struct ep_doctor_memory *m)
-{
-	size_t used = 0;
-
-	buf[0] = '\0';
-	for (uint32_t i = 0; i < m->node_count && used < len; i++) {
-		const struct ep_doctor_node *n = &m->node[i];
-
-		used += (size_t)snprintf(buf + used, len - used, "%snode %d: %llu of %llu free",
-			i > 0 ? ", " : "", n->id, (unsigned long long)n->free_2m,
-			(unsigned long long)n->pages_2m);
-		if (n->pages_1g > 0 && used < len)
-			used += (size_t)snprintf(buf + used, len - used, " and %llu of 1 GiB",
-				(unsigned long long)n->pages_1g);
-	}
-	return buf;
-}
-
-/* The node of the device that was named, where it has too few pages although the host has enough. NULL: no such node. */
-static const struct ep_doctor_node *
-huge_far_node(const struct ep_doctor_facts *f, const struct ep_doctor_nic **nic)
-{
-	const struct ep_doctor_memory *m = &f->memory;
-
-	for (uint32_t i = 0; i < f->nic_count; i++) {
-		*nic = &f->nic[i];
-		if ((*nic)->use == EP_DOCTOR_USE_NONE)
-			continue;
-		for (uint32_t n = 0; n < m->node_count; n++)
-			if (m->node[n].id == (*nic)->node &&
-				m->node[n].free_2m * HUGE_2M_MIB < m->needed_mib)
-				return &m->node[n];
-	}
-	return NULL;
-}
-
-static void
-huge_enough(const struct ep_doctor_facts *f, struct ep_doctor_finding *x, const char *text)
-{
-	const struct ep_doctor_memory *m = &f->memory;
-	const struct ep_doctor_nic *nic;
-	const struct ep_doctor_node *far = huge_far_node(f, &nic);
-
-	if (far != NULL) {
-		x->status = EP_DOCTOR_WARN;
-		doctor_say(x,
-			"huge pages of 2 MiB are enough, but not on node %d, where %s is (%s): "
-			"its packets would cross to another node's memory",
-			far->id, doctor_nic_name(nic), text);
-		doctor_fix(x,
-			"echo %llu | sudo tee "
-			"/sys/devices/system/node/node%d/hugepages/hugepages-2048kB/nr_hugepages",
-			(unsigned long long)(far->pages_2m - far->free_2m +
-				(m->needed_mib + HUGE_2M_MIB - 1) / HUGE_2M_MIB),
-			far->id);
-	} else if (m->fix_tried && m->fix_after > m->fix_before) {
-		doctor_say(x,
-			"huge pages of 2 MiB were raised from %llu to %llu, until the next boot "
-			"(%s)",
-			(unsigned long long)m->fix_before, (unsigned long long)m->fix_after, text);
-	} else {
-		doctor_say(x, "huge pages of 2 MiB suffice (%s; %llu needed)%s", text,
-			(unsigned long long)((m->needed_mib + HUGE_2M_MIB - 1) / HUGE_2M_MIB),
-			f->rights.root ? "" : "; only root's everyport takes them");
-	}
-}
-
-static void
-judge_hugepages(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
-{
-	const struct ep_doctor_memory *m = &f->memory;
-	const uint64_t wanted = ep_doctor_huge_wanted(m);
-	struct ep_doctor_finding *x = doctor_add(r, "hugepages", NULL, EP_DOCTOR_OK);
-	char text[256];
-
-	huge_text(text, sizeof(text), m);
-	if (!m->huge_known) {
-		x->status = EP_DOCTOR_WARN;
-		doctor_say(x,
-			"this kernel has no huge pages of 2 MiB; everyport runs without them, "
-			"with more misses of the TLB");
-		return;
-	}
-	if (wanted == 0) {
-		huge_enough(f, x, text);
-		return;
-	}
-	x->status = EP_DOCTOR_WARN;
-	doctor_fix(x, "echo %llu | sudo tee /proc/sys/vm/nr_hugepages", (unsigned long long)wanted);
-	if (m->fix_tried && m->fix_error[0] != '\0')
-		doctor_say(x, "huge pages of 2 MiB could not be raised from %llu to %llu: %s",
-			(unsigned long long)m->fix_before, (unsigned long long)m->fix_wanted,
-			m->fix_error);
-	else if (m->fix_tried)
-		doctor_say(x,
-			"huge pages of 2 MiB were raised from %llu to %llu only, of %llu: memory "
-			"is in pieces; try again after a boot",
-			(unsigned long long)m->fix_before, (unsigned long long)m->fix_after,
-			(unsigned long long)m->fix_wanted);
-	else
-		doctor_say(x,
-			"too few huge pages of 2 MiB (%s; %llu needed): everyport runs without "
-			"them, with more misses of the TLB",
-			text,
-			(unsigned long long)((m->needed_mib + HUGE_2M_MIB - 1) / HUGE_2M_MIB));
 }
 
 static void
@@ -366,7 +237,7 @@ doctor_judge_host(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 	judge_kernel(f, r);
 	judge_ports(f, r);
 	judge_memory(f, r);
-	judge_hugepages(f, r);
+	doctor_judge_hugepages(f, r);
 	judge_thp(f, r);
 	judge_channels(f, r);
 	judge_iommu(f, r);

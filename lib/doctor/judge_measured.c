@@ -38,9 +38,9 @@ judge_hiccup(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 	if (h->steal_ratio >= STEAL_LIMIT_RATIO) {
 		doctor_say(x,
 			"the hypervisor took %.1f %% of the CPUs' time, and CPU %u was away for "
-			"up to %s in %s: its neighbours are busy",
+			"up to %s in %s: its neighbours are busy; dedicated CPUs have none",
 			h->steal_ratio * 100, gap->cpu, worst, span);
-		doctor_fix(x, "vmstat 1 5 (column st); move to a host with dedicated CPUs");
+		doctor_fix(x, "vmstat 1 5");
 		return;
 	}
 	doctor_say(x,

@@ -125,7 +125,8 @@ static void
 huge_fixed(struct ep_doctor_facts *f)
 {
 	f->memory.fix_tried = true;
-	f->memory.fix_wanted = f->memory.fix_after = 512;
+	f->memory.fix = (struct ep_doctor_huge_goal){-1, 0, 512};
+	f->memory.fix_after = 512;
 }
 
 static void
@@ -134,7 +135,7 @@ huge_fixed_in_part(struct ep_doctor_facts *f)
 	huge_none(f);
 	f->memory.node[0].pages_2m = f->memory.node[0].free_2m = 60;
 	f->memory.fix_tried = true;
-	f->memory.fix_wanted = 100;
+	f->memory.fix = (struct ep_doctor_huge_goal){-1, 0, 100};
 	f->memory.fix_after = 60;
 }
 
@@ -143,7 +144,7 @@ huge_refused(struct ep_doctor_facts *f)
 {
 	huge_none(f);
 	f->memory.fix_tried = true;
-	f->memory.fix_wanted = 100;
+	f->memory.fix = (struct ep_doctor_huge_goal){-1, 0, 100};
 	snprintf(f->memory.fix_error, sizeof(f->memory.fix_error), "Permission denied");
 }
 
@@ -364,8 +365,7 @@ static const struct good_case cases[] = {
 	{"huge pages taken by others", huge_of_another_user, "hugepages", EP_DOCTOR_WARN,
 		"40 of 512 free", "echo 572 |"},
 	{"huge pages on the other node", huge_far, "hugepages", EP_DOCTOR_WARN,
-		"not on node 1, where eth1 is",
-		"echo 106 | sudo tee /sys/devices/system/node/node1/"},
+		"on node 1, where eth1 is", "echo 106 | sudo tee /sys/devices/system/node/node1/"},
 	{"raised in part", huge_fixed_in_part, "hugepages", EP_DOCTOR_WARN,
 		"from 0 to 60 only, of 100", "echo 100"},
 	{"not raised", huge_refused, "hugepages", EP_DOCTOR_WARN, "Permission denied", "echo 100"},
@@ -471,25 +471,38 @@ each_finding_about_the_host_has_a_case_for_each_of_its_statuses(void **state)
 static void
 pages_wanted_leave_enough_free_beside_those_in_use(void **state)
 {
-	struct ep_doctor_memory m = {.huge_known = true, .node_count = 2};
+	struct ep_doctor_facts *f = calloc(1, sizeof(*f));
+	struct ep_doctor_memory *m = &f->memory;
+	struct ep_doctor_huge_goal goal;
 
 	(void)state;
-	for (uint64_t needed = 0; needed < 300; needed += 7) {
-		for (uint64_t used = 0; used < 200; used += 31) {
-			uint64_t wanted;
+	m->huge_known = true;
+	m->node_count = 2;
+	m->node[1].id = 1;
+	f->nic_count = 1;
+	/* a device on no known node, then on node 1 */
+	for (int node = -1; node <= 1; node += 2) {
+		f->nic[0] = (struct ep_doctor_nic){.use = EP_DOCTOR_USE_AF_XDP, .node = node};
+		for (uint64_t needed = 0; needed < 300; needed += 7) {
+			for (uint64_t used = 0; used < 200; used += 31) {
+				const uint64_t there = node < 0 ? 35 : 15;
 
-			m.needed_mib = needed;
-			m.node[0].pages_2m = used + 20;
-			m.node[0].free_2m = 20;
-			m.node[1].pages_2m = m.node[1].free_2m = 15;
-			wanted = ep_doctor_huge_wanted(&m);
-			if (wanted == 0)
-				assert_true(2 * 35 >= needed);
-			else
-				assert_true(2 * (wanted - used) >= needed &&
-					2 * (wanted - used - 1) < needed);
+				m->needed_mib = needed;
+				m->node[0].pages_2m = m->node[0].free_2m = 20;
+				m->node[1].pages_2m = used + 15;
+				m->node[1].free_2m = 15;
+				if (!ep_doctor_huge_goal(f, &goal)) {
+					assert_true(2 * there >= needed);
+					continue;
+				}
+				assert_int_equal(goal.node, node);
+				assert_int_equal(goal.before, used + there);
+				assert_true(2 * (goal.wanted - used) >= needed &&
+					2 * (goal.wanted - used - 1) < needed);
+			}
 		}
 	}
+	free(f);
 }
 
 static void
