@@ -56,9 +56,10 @@ struct ep_plan_masks {
 /**
  * Break a set of ports into the fewest value/mask rules.
  *
- * For one range of ports, witness_count is rule_count: the result carries its own proof. For a set of several ranges, the same
- * holds nearly always; else a bounded search decides, and where it ends undecided, minimal is false (the rules are
- * still exact).
+ * For one range of ports, witness_count is rule_count: the result carries its own proof, at most 28 rules. For a set of several
+ * ranges a bounded search decides where that alone does not; where it ends undecided, minimal is false and the rules are
+ * exact all the same. A fraction of a second at worst; a millisecond for most ranges. Prefixes are taken where they are as few:
+ * they do not overlap, and more NICs accept them.
  *
  * @param range
  *   The set, not empty.
