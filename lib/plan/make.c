@@ -243,10 +243,9 @@ worker_add(struct build *b, uint32_t nic, uint16_t cpu)
 	w->node = EP_PLAN_NODE_ANY;
 	if (b->plan->floating) {
 		snprintf(w->reason, sizeof(w->reason),
-			"floats over all allowed CPUs: fewer than %d cores, so the kernel and "
-			"other "
-			"programs need their share",
-			CORES_FOR_PINNING);
+			"floats over all allowed CPUs: none is to spare, the kernel and other "
+			"programs "
+			"need their share");
 		return;
 	}
 	w->node = b->topo->cpu[topo_find(b->topo, cpu)].node;
@@ -292,8 +291,8 @@ port_plan(struct build *b, uint32_t i)
 		snprintf(port->reason, sizeof(port->reason), "%u queue%s, as asked for", n, s);
 	else if (n > port->worker_count)
 		snprintf(port->reason, sizeof(port->reason),
-			"%u queue%s: all that %s has are filled, so all have to be served", n, s,
-			nic->name);
+			"%u queue%s: the kernel fills all that %s has, so all have to be served", n,
+			s, nic->name);
 	else if (b->cfg->core_count > 0 || b->cfg->worker_count > 0 || b->nic[i].shares >= 0)
 		snprintf(port->reason, sizeof(port->reason), "%u queue%s: one for each worker", n,
 			s);
