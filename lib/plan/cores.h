@@ -23,6 +23,9 @@ struct build {
 	} nic[EP_PLAN_NICS_MAX];
 };
 
+/* check.c: 0, or -EINVAL with a sentence. */
+int plan_cfg_check(const struct ep_plan_cfg *cfg, struct ep_err *err);
+
 /* costs.c: what the finished plan costs, as notes. */
 void build_costs(struct build *b);
 

@@ -2,6 +2,8 @@
 
 #include "cores.h"
 
+#include <stdio.h>
+
 #define MIB (UINT64_C(1) << 20)
 
 static void
@@ -46,6 +48,7 @@ cost_node(const struct build *b, uint32_t i)
 	const struct ep_plan_nic *nic = &b->cfg->nic[i];
 	uint32_t remote = 0;
 	int16_t node = EP_PLAN_NODE_ANY;
+	char who[48];
 
 	for (uint32_t k = 0; k < port->worker_count; k++) {
 		const struct ep_plan_worker *w = &b->plan->worker[port->first_worker + k];
@@ -56,14 +59,17 @@ cost_node(const struct build *b, uint32_t i)
 		remote++;
 		node = w->node;
 	}
-	if (remote > 0)
-		build_note(b->plan, EP_PLAN_WARN,
-			"%u of the %u worker%s of %s %s on node %d and the NIC on node %d: each "
-			"packet crosses "
-			"between nodes, which costs rate and latency; a core of node %d costs "
-			"neither",
-			remote, port->worker_count, port->worker_count == 1 ? "" : "s", nic->name,
-			remote == 1 ? "is" : "are", node, nic->node, nic->node);
+	if (remote == 0)
+		return;
+	if (port->worker_count == 1)
+		snprintf(who, sizeof(who), "the worker");
+	else
+		snprintf(who, sizeof(who), "%u of the %u workers", remote, port->worker_count);
+	build_note(b->plan, EP_PLAN_WARN,
+		"%s of %s %s on node %d and the NIC on node %d: each packet crosses between nodes, "
+		"which "
+		"costs rate and latency; a core of node %d costs neither",
+		who, nic->name, remote == 1 ? "is" : "are", node, nic->node, nic->node);
 }
 
 static bool

@@ -17,7 +17,7 @@
 #include <string.h>
 
 /* Most branches that are looked at. */
-#define NODES_MAX 500
+#define NODES_MAX 200
 
 struct cover {
 	struct table t;

@@ -56,9 +56,10 @@ struct ep_plan_masks {
 /**
  * Break a set of ports into the fewest value/mask rules.
  *
- * For one range of ports, witness_count is rule_count: the result carries its own proof. For a set of several ranges, the same
- * holds nearly always; else a bounded search decides, and where it ends undecided, minimal is false (the rules are
- * still exact).
+ * For one range of ports, witness_count is rule_count: the result carries its own proof, at most 28 rules. For a set of several
+ * ranges a bounded search decides where that alone does not; where it ends undecided, minimal is false and the rules are
+ * exact all the same. A fraction of a second at worst; a millisecond for most ranges. Prefixes are taken where they are as few:
+ * they do not overlap, and more NICs accept them.
  *
  * @param range
  *   The set, not empty.
@@ -197,7 +198,8 @@ struct ep_plan_sources {
  * known. The lowest source port is the one freedom: it moves the diagonal, and with it which hashes the flows have. The search
  * ends at the first base within 1 % of equal, or takes the best of those that it tried.
  *
- * What is possible: shares within 2 % for up to 16 queues with any key that mixes ports. A key that repeats every 16
+ * What is possible: shares within 2 % for up to 16 queues with any key that mixes ports, as far as the table itself is even (5
+ * queues take turns in 128 entries 26 or 25 times, which is 2.3 % off). A key that repeats every 16
  * bits (6d5a 6d5a..., "symmetric") knows only sport XOR dport; on it, more than 4 queues stay uneven, and the shares say so.
  * A NAT that rewrites source ports decides the way up itself.
  *

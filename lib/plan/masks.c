@@ -41,25 +41,31 @@ prefix_length(uint32_t first, uint32_t last)
 	return length;
 }
 
+/* How many prefixes make up a set; the first @p max of them are written. */
+static uint32_t
+prefixes_of(const struct plan_runs *set, struct ep_plan_mask *prefix, uint32_t max)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < set->count; i++) {
+		for (uint32_t port = set->run[i].first; port <= set->run[i].last; count++) {
+			const uint32_t length = prefix_length(port, set->run[i].last);
+
+			if (count < max)
+				prefix[count] = (struct ep_plan_mask){
+					.value = (uint16_t)port, .mask = (uint16_t)-length};
+			port += length;
+		}
+	}
+	return count;
+}
+
 /* Prefixes do not overlap, and more NICs take them than other masks: where they are as few, they are the better ones. */
 static void
 part_prefer_prefixes(const struct plan_runs *set, struct ep_plan_masks *part)
 {
-	struct ep_plan_mask prefix[EP_PLAN_RULES_MAX];
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < set->count; i++) {
-		for (uint32_t port = set->run[i].first; port <= set->run[i].last;) {
-			const uint32_t length = prefix_length(port, set->run[i].last);
-
-			if (count == part->rule_count)
-				return;
-			prefix[count].value = (uint16_t)port;
-			prefix[count++].mask = (uint16_t)-length;
-			port += length;
-		}
-	}
-	memcpy(part->rule, prefix, count * sizeof(*prefix));
+	if (prefixes_of(set, NULL, 0) == part->rule_count)
+		prefixes_of(set, part->rule, part->rule_count);
 }
 
 /* Minimise runs [from, from + count) as one set into work->part. */

@@ -48,5 +48,8 @@ int ep_topo_read(const struct ep_topo_cfg *cfg, struct ep_plan_topo *topo, struc
  */
 int16_t ep_topo_nic_node(const char *root, const char *name);
 
-/** Whether the calling thread may go to a CPU. Moves it there and back. */
-bool ep_topo_can_run(uint16_t cpu);
+/**
+ * Whether the calling thread may be put on a CPU: its affinity mask has it, or it is isolated and the kernel lets the thread go
+ * there (it is moved there and back).
+ */
+bool ep_topo_cpu_allowed(const char *root, uint16_t cpu);

@@ -85,19 +85,42 @@ set_read(const char *root, cpu_set_t *set, const char *fmt, ...)
 
 /* --- CPUs ------------------------------------------------------------------------------------------------------------- */
 
-bool
-ep_topo_can_run(uint16_t cpu)
+static bool
+can_run(uint16_t cpu, const cpu_set_t *mask)
 {
-	cpu_set_t before, there;
+	cpu_set_t there;
 	bool can;
 
-	if (cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof(before), &before) < 0)
-		return false;
 	CPU_ZERO(&there);
 	CPU_SET(cpu, &there);
 	can = sched_setaffinity(0, sizeof(there), &there) == 0;
-	sched_setaffinity(0, sizeof(before), &before);
+	sched_setaffinity(0, sizeof(*mask), mask);
 	return can;
+}
+
+static bool
+is_allowed(uint16_t cpu, const cpu_set_t *isolated, const cpu_set_t *mask)
+{
+	return CPU_ISSET(cpu, mask) || (CPU_ISSET(cpu, isolated) && can_run(cpu, mask));
+}
+
+/* Without the file nothing is isolated. */
+static void
+isolated_read(const char *root, cpu_set_t *isolated)
+{
+	if (set_read(root, isolated, CPUS "/isolated") < 0)
+		CPU_ZERO(isolated);
+}
+
+bool
+ep_topo_cpu_allowed(const char *root, uint16_t cpu)
+{
+	cpu_set_t isolated, mask;
+
+	if (cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof(mask), &mask) < 0)
+		return false;
+	isolated_read(root, &isolated);
+	return is_allowed(cpu, &isolated, &mask);
 }
 
 /* Lowest CPU of the same physical core; the CPU itself where the kernel does not say. */
@@ -132,9 +155,7 @@ cpus_read(const char *root, const struct ep_topo_numa *numa, struct ep_plan_topo
 	if (ret < 0)
 		return ep_err_set(
 			err, ret, "CPUs of this host: " CPUS "/online: %s", strerror(-ret));
-	/* Without the file nothing is isolated. */
-	if (set_read(root, &isolated, CPUS "/isolated") < 0)
-		CPU_ZERO(&isolated);
+	isolated_read(root, &isolated);
 	if (sched_getaffinity(0, sizeof(mask), &mask) < 0)
 		return ep_err_set(err, -errno, "CPUs of this process: %s", strerror(errno));
 	for (uint32_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
@@ -150,7 +171,7 @@ cpus_read(const char *root, const struct ep_topo_numa *numa, struct ep_plan_topo
 		out->node = node_of(numa, out->id);
 		out->core = core_of(root, out->id);
 		out->isolated = CPU_ISSET(cpu, &isolated);
-		out->allowed = CPU_ISSET(cpu, &mask) || (out->isolated && ep_topo_can_run(out->id));
+		out->allowed = is_allowed(out->id, &isolated, &mask);
 		topo->cpu_count++;
 	}
 	return 0;

@@ -373,6 +373,13 @@ sources_say_when_shares_stay_uneven(void **state)
 	assert_int_equal(s->sources.down.queue_count, 0);
 	assert_non_null(strstr(s->sources.reason, "700.00 %"));
 	assert_non_null(strstr(s->sources.reason, "down not known"));
+
+	/* A key that repeats every 16 bits knows sport XOR dport only. */
+	up = rss_with(NULL, 40, 128, 16);
+	for (uint32_t i = 0; i < up.key_bytes; i++)
+		up.key[i] = i % 2 == 0 ? 0x6d : 0x5a;
+	assert_int_equal(ep_plan_sources_make(&cfg, &s->sources, NULL), 0);
+	assert_true(s->sources.up.off_ratio > 0.02);
 }
 
 static void

@@ -201,9 +201,13 @@ topo_allows_isolated_cpus_that_the_mask_lacks(void **state)
 	assert_true(f->topo.cpu[1].allowed);
 	assert_int_equal(sched_getaffinity(0, sizeof(after), &after), 0);
 	assert_true(CPU_EQUAL(&one, &after)); /* Nobody was moved. */
+	assert_true(ep_topo_cpu_allowed(f->root, 1));
+	put(f, "\n", "/sys/devices/system/cpu/isolated");
+	assert_false(ep_topo_cpu_allowed(f->root, 1));
+	assert_true(ep_topo_cpu_allowed(f->root, 0));
 	sched_setaffinity(0, sizeof(before), &before);
 	put(f, "3,6-7\n", "/sys/devices/system/cpu/isolated");
-	assert_false(ep_topo_can_run(UINT16_MAX));
+	assert_false(ep_topo_cpu_allowed(f->root, UINT16_MAX));
 }
 
 static void
