@@ -40,6 +40,8 @@ struct ep_doctor_cpuset {
 struct ep_doctor_rights {
 	bool root;
 	bool net_admin, net_raw, bpf; /**< Capabilities; bpf also by CAP_SYS_ADMIN. */
+	bool locks_memory;            /**< CAP_IPC_LOCK, or no limit of locked memory. */
+	uint64_t locked_bytes_max;    /**< The limit, where there is one. */
 };
 
 struct ep_doctor_kernel {

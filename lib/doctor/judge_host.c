@@ -16,11 +16,24 @@ judge_rights(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 {
 	const struct ep_doctor_rights *have = &f->rights;
 	const bool named = doctor_nic_named(f);
+	char locked[32];
 	struct ep_doctor_finding *x = doctor_add(r, "rights", NULL, EP_DOCTOR_OK);
 
 	if (have->root) {
 		doctor_say(x, "this user is root, so everyport may open interfaces");
 	} else if (have->net_admin && have->net_raw && have->bpf) {
+		/* The packet buffers of AF_XDP are locked, and count (xdp_umem_account_pages() of the kernel). */
+		if (!have->locks_memory && have->locked_bytes_max < f->memory.needed_mib << 20) {
+			x->status = EP_DOCTOR_WARN;
+			doctor_say(x,
+				"not root, but with the capabilities that interfaces need; only "
+				"%s of memory may be locked, less than the %llu MiB that AF_XDP's "
+				"buffers may take",
+				doctor_bytes(locked, sizeof(locked), have->locked_bytes_max),
+				(unsigned long long)f->memory.needed_mib);
+			doctor_fix(x, "sudo prlimit --pid $$ --memlock=unlimited");
+			return;
+		}
 		doctor_say(x,
 			"not root, but with the capabilities that interfaces need (net_admin, "
 			"net_raw, bpf)");

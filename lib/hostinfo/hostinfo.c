@@ -1,6 +1,7 @@
 #include "hostinfo_priv.h"
 
 #include <linux/capability.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@ hostinfo_rights(struct ep_doctor_rights *out)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+	struct rlimit locked = {0};
 
 	*out = (struct ep_doctor_rights){0};
 	/* A root without its capabilities, as in a container, is root by name only. */
@@ -23,6 +25,9 @@ hostinfo_rights(struct ep_doctor_rights *out)
 	out->net_admin = caps_has(data, CAP_NET_ADMIN);
 	out->net_raw = caps_has(data, CAP_NET_RAW);
 	out->bpf = caps_has(data, CAP_BPF) || caps_has(data, CAP_SYS_ADMIN);
+	getrlimit(RLIMIT_MEMLOCK, &locked);
+	out->locks_memory = caps_has(data, CAP_IPC_LOCK) || locked.rlim_cur == RLIM_INFINITY;
+	out->locked_bytes_max = locked.rlim_cur;
 	out->root = geteuid() == 0 && out->net_admin && out->net_raw && out->bpf;
 }
 

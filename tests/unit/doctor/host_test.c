@@ -31,6 +31,27 @@ capable(struct ep_doctor_facts *f)
 }
 
 static void
+capable_and_locking(struct ep_doctor_facts *f)
+{
+	capable(f);
+	f->rights.locks_memory = true;
+}
+
+static void
+capable_and_limited(struct ep_doctor_facts *f)
+{
+	capable(f);
+	f->rights.locked_bytes_max = UINT64_C(8) << 20;
+}
+
+static void
+capable_within_the_limit(struct ep_doctor_facts *f)
+{
+	capable(f);
+	f->rights.locked_bytes_max = UINT64_C(200) << 20;
+}
+
+static void
 old_kernel(struct ep_doctor_facts *f)
 {
 	f->kernel.major = 4;
@@ -331,7 +352,11 @@ ceiling_not_stored(struct ep_doctor_facts *f)
 
 static const struct good_case cases[] = {
 	{"root", NULL, "rights", EP_DOCTOR_OK, "root", ""},
-	{"capabilities", capable, "rights", EP_DOCTOR_OK, "net_admin", ""},
+	{"capabilities", capable_and_locking, "rights", EP_DOCTOR_OK, "net_admin", ""},
+	{"capabilities and a large limit", capable_within_the_limit, "rights", EP_DOCTOR_OK,
+		"net_admin", ""},
+	{"capabilities and a small limit", capable_and_limited, "rights", EP_DOCTOR_WARN,
+		"only 8 MiB of memory", "--memlock=unlimited"},
 	{"an ordinary user", user_without_dev, "rights", EP_DOCTOR_WARN, "loop without --dev",
 		"sudo"},
 	{"an ordinary user who names a device", user, "rights", EP_DOCTOR_STOP, "may not open",
