@@ -47,7 +47,7 @@ for guide in "$top"/docs/guides/*.md; do
 	unknown=
 	while read -r line; do
 		command=$(grep -oE 'everyport (loop|serve|run|tcp|doctor)' <<<"$line" | head -n 1 | cut -d ' ' -f 2)
-		for option in $(sed 's/.*everyport //' <<<"$line" | grep -oE -- ' --[a-z-]+' || true); do
+		for option in $(grep -oE -- ' --[a-z-]+' <<<"${line##*everyport }" || true); do
 			grep -qE -- "^  $option " <<<"$("$EP_BIN" "$command" --help)" || unknown+=" $command$option"
 		done
 	done < <(commands 'everyport (loop|serve|run|tcp|doctor)')
