@@ -1,5 +1,6 @@
 #include "cmd.h"
 #include "common.h"
+#include "loop.h"
 #include "output.h"
 #include "session.h"
 #include "tcp.h"
@@ -284,28 +285,40 @@ loop_session(
 	return ret;
 }
 
+/* Everything between an open loop and its judged result. */
+static int
+loop_result(
+	struct loop *l, struct ep_result *result, enum session_status *status, struct ep_err *err)
+{
+	int ret = 0;
+
+	host_facts(result, &l->plan, l->dev, 2);
+	if (l->config->has_impair)
+		ret = ep_result_add_impair(result);
+	if (ret == 0)
+		ret = loop_session(l, result, status, err);
+	if (ret < 0)
+		return ret;
+	if (*status == SESSION_FAILED)
+		ep_result_reason(result, "the run did not reach its end: %s", l->session.err.text);
+	loop_impair(l, result);
+	ep_result_host_text(result, "tag", ep_engine_tag_name(l->engine));
+	return 0;
+}
+
 static int
 loop_measure(struct loop *l, struct ep_err *err)
 {
 	struct ep_result *result;
 	enum session_status status = SESSION_OK;
-	int ret = common_result(l->config, l->config->range, &result), code = EXIT_ENVIRONMENT;
+	int ret = common_result(l->config, l->config->range, &result), code;
 
 	if (ret < 0) {
 		ep_err_set(err, ret, "no memory for the result");
 		return common_fail(l->config, err, EXIT_ENVIRONMENT);
 	}
-	host_facts(result, &l->plan, l->dev, 2);
-	if (l->config->has_impair)
-		ret = ep_result_add_impair(result);
-	if (ret == 0)
-		ret = loop_session(l, result, &status, err);
+	ret = loop_result(l, result, &status, err);
 	if (ret == 0) {
-		if (status == SESSION_FAILED)
-			ep_result_reason(
-				result, "the run did not reach its end: %s", l->session.err.text);
-		loop_impair(l, result);
-		ep_result_host_text(result, "tag", ep_engine_tag_name(l->engine));
 		code = common_finish(l->config, result, &l->clock);
 		if (status == SESSION_FAILED)
 			code = common_fail(l->config, &l->session.err, EXIT_ENVIRONMENT);
@@ -314,6 +327,62 @@ loop_measure(struct loop *l, struct ep_err *err)
 	}
 	ep_result_destroy(result);
 	return code;
+}
+
+static int
+loop_start(struct loop *l, struct ep_err *err)
+{
+	const struct config *c = l->config;
+	int ret;
+
+	host_plan(c, 2, &l->plan);
+	ret = host_eal(c, &l->plan, common_memory_mib(c, &l->plan, common_frame_max(c)), err);
+	l->eal_started = ret == 0;
+	if (ret == 0)
+		ep_engine_clock_calibrate(&l->clock);
+	return ret;
+}
+
+static void
+loop_end(struct loop *l)
+{
+	ep_engine_destroy(l->engine);
+	ep_dev_close(l->dev[0]);
+	ep_dev_close(l->dev[1]);
+	if (l->eal_started)
+		ep_dev_eal_fini();
+}
+
+int
+loop_only(struct config *config, struct ep_result **out, struct ep_err *err)
+{
+	struct loop l = {.config = config};
+	struct ep_result *result = NULL;
+	enum session_status status = SESSION_OK;
+	int ret = loop_check(config, err);
+
+	if (ret == 0 && config->dev_count == 0)
+		ret = common_sizes_check(config, EP_WIRE_IPV4, err);
+	if (ret == 0)
+		ret = loop_start(&l, err);
+	if (ret == 0)
+		ret = loop_open(&l, err);
+	if (ret == 0 && common_result(config, config->range, &result) < 0)
+		ret = ep_err_set(err, -ENOMEM, "no memory for the result");
+	if (ret == 0)
+		ret = loop_result(&l, result, &status, err);
+	if (ret == 0 && status == SESSION_FAILED)
+		ret = ep_err_set(err, -EIO, "%s", l.session.err.text);
+	if (ret == 0 && status == SESSION_INTERRUPTED)
+		ret = ep_err_set(err, -EINTR, "interrupted");
+	loop_end(&l);
+	if (ret == 0 && ep_result_judge(result) < 0)
+		ret = ep_err_set(err, -ENOMEM, "no memory to judge the result");
+	if (ret < 0)
+		ep_result_destroy(result);
+	else
+		*out = result;
+	return ret;
 }
 
 int
@@ -327,21 +396,13 @@ cmd_loop(struct config *config)
 		(config->dev_count == 0 && common_sizes_check(config, EP_WIRE_IPV4, &err) < 0))
 		return common_fail(config, &err, EXIT_USAGE);
 	host_catch_signals();
-	host_plan(config, 2, &l.plan);
-	if (host_eal(config, &l.plan, common_memory_mib(config, &l.plan, common_frame_max(config)),
-		    &err) < 0)
+	if (loop_start(&l, &err) < 0)
 		return common_fail(config, &err, EXIT_ENVIRONMENT);
-	l.eal_started = true;
-	ep_engine_clock_calibrate(&l.clock);
 	if (loop_open(&l, &err) < 0)
 		code = common_fail(config, &err,
 			err.code == -EINVAL || err.code == -ERANGE ? EXIT_USAGE : EXIT_ENVIRONMENT);
 	else
 		code = loop_measure(&l, &err);
-	ep_engine_destroy(l.engine);
-	ep_dev_close(l.dev[0]);
-	ep_dev_close(l.dev[1]);
-	if (l.eal_started)
-		ep_dev_eal_fini();
+	loop_end(&l);
 	return code;
 }

@@ -1,5 +1,6 @@
 #include "common.h"
 
+#include "ceiling.h"
 #include "output.h"
 
 #include <ep_netlink.h>
@@ -245,6 +246,7 @@ common_finish(const struct config *config, struct ep_result *result, struct ep_e
 		ep_err_set(&err, -ENOMEM, "no memory to judge the result");
 		return common_fail(config, &err, EXIT_ENVIRONMENT);
 	}
+	ceiling_show(config, result);
 	if (output_write(config, result, &err) < 0)
 		return common_fail(config, &err, EXIT_ENVIRONMENT);
 	return ep_result_exit_code(result->verdict);

@@ -91,6 +91,8 @@ struct config {
 	bool offload_checksum;
 	bool quiet;
 	bool once;
+	bool fix;
+	bool no_measure;
 	bool verbose;
 	bool duration_given;
 	bool rate_given;

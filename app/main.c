@@ -24,6 +24,17 @@ static const char tcp_text[] =
 	"everyport on the far side, no root and no device. Exit codes as of run; 1: a required "
 	"port "
 	"is not open.\n";
+static const char doctor_text[] =
+	"Can this host run it, how fast, and what to change: each finding is OK, warn or stop, "
+	"with one "
+	"sentence and the command that\n"
+	"mends it. Nothing is changed without --fix, and then only the number of huge pages. At "
+	"the end "
+	"the tester's own ceiling is\n"
+	"measured, over the in-memory pair or, with --dev, over a veth pair in a network namespace "
+	"of its "
+	"own, and kept for later results.\n"
+	"Exit codes: 0, or 3 when a finding says stop; 2 usage; 6 interrupted.\n";
 static const char keygen_text[] =
 	"Print a new 256-bit session key, base64. Keep it in a file of mode 0600 on both hosts.\n";
 
@@ -37,11 +48,13 @@ static const struct command commands[] = {
 		NULL},
 	{"tcp", "the fallback check alone: TCP 80, 443, 7881, UDP 443", "HOST [options]", tcp_text,
 		cmd_tcp, COMMAND_TCP, "HOST"},
+	{"doctor", "can this host run it, how fast, and what to change", "[options]", doctor_text,
+		cmd_doctor, COMMAND_DOCTOR, NULL},
 	{"keygen", "print a new session key", "", keygen_text, cmd_keygen, COMMAND_KEYGEN, NULL},
 };
 
 /** Commands of the design that this version does not have. */
-static const char *const later[] = {"doctor", "nat", "search", "report"};
+static const char *const later[] = {"nat", "search", "report"};
 
 static void
 usage(FILE *to)
@@ -64,13 +77,14 @@ unknown(const char *name)
 		if (strcmp(name, later[i]) == 0) {
 			fprintf(stderr,
 				"everyport: %s is not in this version; there are loop, serve, run, "
-				"tcp and keygen\n",
+				"tcp, doctor and keygen\n",
 				name);
 			return EXIT_USAGE;
 		}
 	}
 	fprintf(stderr,
-		"everyport: unknown command %s; there are loop, serve, run, tcp and keygen\n",
+		"everyport: unknown command %s; there are loop, serve, run, tcp, doctor and "
+		"keygen\n",
 		name);
 	return EXIT_USAGE;
 }

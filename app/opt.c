@@ -10,6 +10,8 @@
 #define COMMAND_TRAFFIC (COMMAND_LOOP | COMMAND_RUN)
 #define COMMAND_CHECKED (COMMAND_LOOP | COMMAND_RUN | COMMAND_TCP)
 #define COMMAND_ALL (COMMAND_LOOP | COMMAND_SERVE | COMMAND_RUN)
+/* What decides how a device would be used is the doctor's business, too. */
+#define COMMAND_DEVICE (COMMAND_ALL | COMMAND_DOCTOR)
 
 /** One option: how it is written, for whom it is, what it does. `value` NULL: a switch. */
 struct opt {
@@ -297,27 +299,47 @@ set_once(struct config *c, const char *text, struct ep_err *err)
 	return 0;
 }
 
+static int
+set_fix(struct config *c, const char *text, struct ep_err *err)
+{
+	(void)text;
+	(void)err;
+	c->fix = true;
+	return 0;
+}
+
+static int
+set_no_measure(struct config *c, const char *text, struct ep_err *err)
+{
+	(void)text;
+	(void)err;
+	c->no_measure = true;
+	return 0;
+}
+
 static const struct opt options[] = {
 	{"--peer", "HOST", COMMAND_RUN | COMMAND_LOOP,
 		"the responder: a name or an address; loop with --dev: a server behind the device "
 		"under test, whose fallback ports are checked over the first device",
 		set_peer},
-	{"--dev", "SPEC", COMMAND_ALL,
+	{"--dev", "SPEC", COMMAND_DEVICE,
 		"device: eth1 (AF_XDP), af_packet:eth1, or net_... (any DPDK virtual device); loop "
-		"takes two",
+		"takes two; doctor: what is planned for it, without touching it",
 		set_dev},
 	{"--key-file", "F", COMMAND_SERVE | COMMAND_RUN,
 		"the session key, mode 0600 (see everyport keygen)", set_key_file},
-	{"--ports", "LIST", COMMAND_ALL, "UDP ports (default 50000-60000); serve: those it allows",
-		set_ports},
+	{"--ports", "LIST", COMMAND_DEVICE,
+		"UDP ports (default 50000-60000); serve: those it allows", set_ports},
 	{"--rate", "RATE", COMMAND_ALL,
 		"of each direction: 100kpps (default), 2.5Gbps (layer 1), 50%, max; serve: the "
 		"most it allows",
 		set_rate},
-	{"--size", "SIZE", COMMAND_TRAFFIC,
+	{"--size", "SIZE", COMMAND_TRAFFIC | COMMAND_DOCTOR,
 		"frame with FCS [B]: 64 (default), a list such as 64,1256, or imix", set_size},
-	{"--duration", "TIME", COMMAND_ALL,
-		"of the load (default 10s); serve: the longest it allows (default 1h)",
+	{"--duration", "TIME", COMMAND_DEVICE,
+		"of the load (default 10s); serve: the longest it allows (default 1h); doctor: of "
+		"the meter of "
+		"pauses, and of the ceiling (default 3s)",
 		set_duration},
 	{"--direction", "DIR", COMMAND_TRAFFIC, "of the load: up, down, both (default) or echo",
 		set_direction},
@@ -401,23 +423,30 @@ static const struct opt options[] = {
 		"TCP port of the control connection (default: the first of 7881, 443, 80 that "
 		"answers)",
 		set_control_port},
-	{"--cores", "LIST", COMMAND_ALL, "CPUs of the data path, pinned (default: planned)",
+	{"--cores", "LIST", COMMAND_DEVICE, "CPUs of the data path, pinned (default: planned)",
 		set_cores},
-	{"--ring", "N", COMMAND_ALL,
+	{"--ring", "N", COMMAND_DEVICE,
 		"descriptors of a receive or transmit ring, 64 to 4096 (default 2048)", set_ring},
 	{"--checksum", "HOW", COMMAND_ALL, "software (default) or offload", set_checksum},
 	{"--verify-payload", NULL, COMMAND_ALL, "also check the filler behind each probe",
 		set_verify_payload},
+	{"--fix", NULL, COMMAND_DOCTOR,
+		"raise the number of huge pages where there are too few, until the next boot; all "
+		"else is "
+		"only printed",
+		set_fix},
+	{"--no-measure", NULL, COMMAND_DOCTOR,
+		"only read: neither the meter of pauses nor the ceiling", set_no_measure},
 	{"--once", NULL, COMMAND_SERVE, "end after one session", set_once},
-	{"--json", "F", COMMAND_TRAFFIC | COMMAND_TCP, "write the result as JSON (- for stdout)",
-		set_json},
+	{"--json", "F", COMMAND_TRAFFIC | COMMAND_TCP | COMMAND_DOCTOR,
+		"write the result as JSON (- for stdout)", set_json},
 	{"--csv", "F", COMMAND_TRAFFIC | COMMAND_TCP,
 		"write the table of ports (tcp: of checks) as CSV (- for stdout)", set_csv},
 	{"--html", "F", 0, NULL, set_html},
-	{"--eal", "ARGS", COMMAND_ALL, "passed to DPDK as they are", set_eal},
-	{"--quiet", NULL, COMMAND_ALL | COMMAND_TCP,
+	{"--eal", "ARGS", COMMAND_DEVICE, "passed to DPDK as they are", set_eal},
+	{"--quiet", NULL, COMMAND_DEVICE | COMMAND_TCP,
 		"no progress on stderr, no text report on stdout", set_quiet},
-	{"--verbose", NULL, COMMAND_ALL, "say on stderr what is chosen and done", set_verbose},
+	{"--verbose", NULL, COMMAND_DEVICE, "say on stderr what is chosen and done", set_verbose},
 };
 
 static const struct opt *
@@ -429,11 +458,11 @@ opt_find(const char *name, size_t len)
 	return NULL;
 }
 
-static int
-config_init(struct config *c, const struct command *command)
+int
+opt_defaults(struct config *c, const char *command, unsigned int bit, struct ep_err *err)
 {
 	*c = (struct config){
-		.command = command->name,
+		.command = command,
 		.ports_text = "50000-60000",
 		.rate = {EP_RATE_PPS, 100e3},
 		.sweep_rate = {EP_RATE_PPS, 5e3},
@@ -452,12 +481,16 @@ config_init(struct config *c, const struct command *command)
 		.hold_ns = 10 * EP_NS_PER_S,
 		.connect_rate_hz = 500,
 	};
-	if (command->bit == COMMAND_SERVE) {
+	if (bit == COMMAND_SERVE) {
 		c->sources = 100;
 		c->duration_ns = 3600 * EP_NS_PER_S;
 	}
+	if (bit == COMMAND_DOCTOR)
+		c->duration_ns = 3 * EP_NS_PER_S;
 	c->range = calloc(1, sizeof(*c->range));
-	return c->range == NULL ? -ENOMEM : 0;
+	if (c->range == NULL)
+		return ep_err_set(err, -ENOMEM, "no memory for the options");
+	return ep_range_parse(c->ports_text, "--ports", c->range, err);
 }
 
 void
@@ -503,10 +536,8 @@ int
 opt_parse(const struct command *command, int argc, char **argv, struct config *config,
 	struct ep_err *err)
 {
-	int ret = config_init(config, command);
+	int ret = opt_defaults(config, command->name, command->bit, err);
 
-	if (ret == 0)
-		ret = ep_range_parse(config->ports_text, "--ports", config->range, err);
 	for (int i = 0; i < argc && ret == 0; i++) {
 		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
 			opt_help(command);

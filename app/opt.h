@@ -20,6 +20,7 @@ struct command {
 #define COMMAND_RUN 4u
 #define COMMAND_KEYGEN 8u
 #define COMMAND_TCP 16u
+#define COMMAND_DOCTOR 32u
 
 /**
  * Parse the arguments behind the subcommand.
@@ -29,6 +30,9 @@ struct command {
  */
 int opt_parse(const struct command *command, int argc, char **argv, struct config *config,
 	struct ep_err *err);
+
+/** The options that a command has before any is given. @return 0 or -ENOMEM; config_fini() in both cases. */
+int opt_defaults(struct config *config, const char *command, unsigned int bit, struct ep_err *err);
 
 /** Print --help of a subcommand to stdout. */
 void opt_help(const struct command *command);

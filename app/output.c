@@ -52,8 +52,8 @@ output_check(const struct config *config, struct ep_err *err)
 	return ret < 0 ? ret : path_check(config->csv_path, "--csv", err);
 }
 
-static int
-text_write(const char *path, const char *option, const char *text, struct ep_err *err)
+int
+output_text(const char *path, const char *option, const char *text, struct ep_err *err)
 {
 	FILE *f = is_stdout(path) ? stdout : fopen(path, "we");
 	bool ok;
@@ -83,7 +83,7 @@ render(const struct ep_result *result, render_fn fn, const char *path, const cha
 	if (ret < 0)
 		ep_err_set(err, ret, "%s %s: no memory for the report", option, path);
 	else
-		ret = text_write(path, option, text, err);
+		ret = output_text(path, option, text, err);
 	free(text);
 	return ret;
 }

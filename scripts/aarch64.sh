@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(libc6-dev libdpdk-dev libbpf-dev libjansson-dev libmnl-dev libssl-dev libyaml-dev libcmocka-dev)
+packages=(libc6-dev libdpdk-dev libbpf-dev libjansson-dev libmnl-dev libnuma-dev libssl-dev libyaml-dev libcmocka-dev)
 work=$PWD/build/aarch64
 sysroot=$work/sysroot
 dir=build-aarch64

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-build_packages=(meson ninja-build gcc libc6-dev clang pkg-config libdpdk-dev libbpf-dev libjansson-dev libmnl-dev libssl-dev libyaml-dev
+build_packages=(meson ninja-build gcc libc6-dev clang pkg-config libdpdk-dev libbpf-dev libjansson-dev libmnl-dev libnuma-dev libssl-dev libyaml-dev
 	libcmocka-dev python3)
 lab_packages=(nftables iproute2 ethtool)
 # Servers that are not ours, for the tests to run in their own namespaces: nothing of them is to run on this host.

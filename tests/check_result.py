@@ -3,8 +3,8 @@
 
   check_result.py FILE CHECK...
 
-Checks: schema (docs/result.schema.json), closes (every ledger, and ports against ledger), clean (sent == received on each port
-and in each direction, nothing lost), model (each port equals the count of the --impair model), ports=N.
+Checks: schema (docs/result.schema.json, or docs/doctor.schema.json for a doctor's report), closes (every ledger, and ports
+against ledger), clean (sent == received on each port and in each direction, nothing lost), model (each port equals the count of the --impair model), ports=N.
 Prints what is wrong, at most ten lines, and exits 1; or prints nothing and exits 0.
 """
 
@@ -13,13 +13,14 @@ import os
 import sys
 
 DIRECTIONS = ("up", "down")
-SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "docs", "result.schema.json")
+DOCS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "docs")
 
 
 def schema(result):
     import jsonschema
 
-    with open(SCHEMA, encoding="utf-8") as file:
+    name = "doctor" if result.get("schema", "").startswith("everyport.doctor/") else "result"
+    with open(os.path.join(DOCS, f"{name}.schema.json"), encoding="utf-8") as file:
         validator = jsonschema.Draft202012Validator(json.load(file))
     for error in validator.iter_errors(result):
         yield f"schema: {'/'.join(map(str, error.absolute_path))}: {error.message[:200]}"

@@ -106,6 +106,7 @@ ep_dev_close(struct ep_dev *dev)
 	if (dev == NULL)
 		return;
 	ep_dev_disarm(dev);
+	ep_dev_unsteer(dev);
 	dev_port_close(dev);
 	dev_settle(dev);
 	dev_filter_close(dev);

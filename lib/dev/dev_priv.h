@@ -19,6 +19,7 @@ extern int ep_dev_logtype;
 #define DEV_LOG(level, fmt, ...) RTE_LOG(level, EP_DEV, fmt "\n", ##__VA_ARGS__)
 
 struct bpf_object;
+struct rte_flow;
 
 /* Sockets that a DPDK driver opened for itself. */
 struct dev_sockets {
@@ -52,6 +53,9 @@ struct ep_dev {
 	uint16_t port_id;
 	bool started;
 	bool checksum_offload;
+	bool isolated;          /* Receives only what its rules take. */
+	struct rte_flow **flow; /* [flow_count] rules in place; owned. */
+	uint32_t flow_count;
 	struct rte_mempool *pool[DEV_QUEUES_MAX];
 	struct rte_ring
 		*ring[DEV_QUEUES_MAX + 1]; /* In-memory pair: those to be freed with this end. */
@@ -87,6 +91,10 @@ int dev_vdev_add(struct ep_dev *dev, const char *driver, const char *args, struc
 int dev_port_open(struct ep_dev *dev, const struct dev_port_cfg *cfg, struct ep_err *err);
 void dev_port_drain(const struct ep_dev *dev);
 void dev_port_close(struct ep_dev *dev);
+
+/* rss.c: our own key, and queues that take turns, in the sizes of the device. */
+int dev_rss_own(const struct ep_dev *dev, uint16_t first_queue, uint16_t queue_count,
+	struct ep_plan_rss *rss, struct ep_err *err);
 
 /* kernel.c: devices that are a kernel interface. */
 int dev_kernel_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *err);

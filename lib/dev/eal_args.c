@@ -1,5 +1,7 @@
 #include "eal_args.h"
 
+#include <ep_topo.h>
+
 #include <rte_config.h>
 
 #include <ctype.h>
@@ -97,7 +99,9 @@ cores_check(const struct ep_dev_eal_cfg *cfg, const cpu_set_t *allowed, const ch
 			return ep_err_set(err, -EINVAL,
 				"core %u does not exist; this process may use %s", cfg->cores[i],
 				allowed_text);
-		if (cfg->cores[i] >= CPU_SETSIZE || !CPU_ISSET(cfg->cores[i], allowed))
+		if (cfg->cores[i] >= CPU_SETSIZE ||
+			(!CPU_ISSET(cfg->cores[i], allowed) &&
+				!ep_topo_cpu_allowed("", cfg->cores[i])))
 			return ep_err_set(err, -EINVAL,
 				"core %u is not allowed to this process, which may use %s",
 				cfg->cores[i], allowed_text);

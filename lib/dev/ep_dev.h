@@ -9,6 +9,7 @@
  */
 
 #include <ep_base.h>
+#include <ep_plan.h>
 #include <ep_range.h>
 #include <ep_wire.h>
 
@@ -159,6 +160,42 @@ struct ep_dev_filter {
 int ep_dev_arm(struct ep_dev *dev, const struct ep_dev_filter *filter, struct ep_err *err);
 /** Leave everything to the kernel again. */
 void ep_dev_disarm(struct ep_dev *dev);
+
+/**
+ * Read how the device spreads what it receives.
+ * @return 0, or -ENOTSUP (no RSS on UDP ports, or a key or table of a size that ep_plan does not take) or -errno of the driver, with a sentence.
+ */
+int ep_dev_rss_read(const struct ep_dev *dev, struct ep_plan_rss *rss, struct ep_err *err);
+/** Set it, for UDP of both families. @return as ep_dev_rss_read(), or -EINVAL (key or table not of the device's size). */
+int ep_dev_rss_write(struct ep_dev *dev, const struct ep_plan_rss *rss, struct ep_err *err);
+
+/** What is to reach which queues. */
+struct ep_dev_steer_cfg {
+	const struct ep_plan_masks
+		*masks; /**< Of the range; NULL: too many rules. Borrowed for the call. */
+	const struct ep_plan_rss *
+		rss; /**< Key and table of the device's sizes; NULL: our own key. Borrowed for the call. */
+	bool initiator; /**< The range is in the source port of what arrives; false: in the destination port. */
+	bool ipv4, ipv6;
+	uint16_t vlan_id; /**< Tag of what arrives; 0: untagged. */
+	uint16_t
+		first_queue; /**< Lowest of our queues, which go up to the last; those below get the rest. */
+};
+
+/**
+ * Get the range to our queues in the best way that the device accepts (see ep_plan_steer_choose): the rules are validated and made,
+ * or RSS is set. Replaces what an earlier call set up. For a device of DPDK's own; packets may be lost during the call.
+ *
+ * @param[out] chosen
+ *   Which way, and why no better one. Filled on success only.
+ * @return
+ *   0, -ENOTSUP (the kernel's interface, or in memory), -EINVAL (no family, a queue or VLAN that cannot be) or -EIO (the port does
+ *   not start again after isolated mode was tried), with a sentence.
+ */
+int ep_dev_steer(struct ep_dev *dev, const struct ep_dev_steer_cfg *cfg,
+	struct ep_plan_steer *chosen, struct ep_err *err);
+/** Remove the rules. RSS stays as it is. */
+void ep_dev_unsteer(struct ep_dev *dev);
 
 /** Counters since open [packets]. */
 struct ep_dev_stats {

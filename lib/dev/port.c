@@ -14,6 +14,7 @@
 #define PORT_POOL_CACHE 256
 #define PORT_DRAIN_BURST 32
 #define PORT_CHECKSUM_OFFLOADS (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
+#define PORT_RSS_UDP (RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_NONFRAG_IPV6_UDP)
 #define PORT_FRAME_OVERHEAD_BYTES (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN)
 
 /* Driver name and the first number that is free. */
@@ -101,11 +102,27 @@ port_limits_check(const struct ep_dev *dev, const struct dev_port_cfg *cfg,
 	return 0;
 }
 
+/* Several queues of a device that can: RSS by addresses and UDP ports, which ep_dev_steer() may change later. */
+static void
+port_rss_conf(
+	const struct ep_dev *dev, const struct rte_eth_dev_info *info, struct rte_eth_conf *conf)
+{
+	const uint64_t types = info->flow_type_rss_offloads & PORT_RSS_UDP;
+
+	if (dev->queue_pairs < 2 || types == 0)
+		return;
+	conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+	conf->rx_adv_conf.rss_conf.rss_hf = types;
+}
+
 static int
-port_configure(struct ep_dev *dev, const struct dev_port_cfg *cfg, struct ep_err *err)
+port_configure(struct ep_dev *dev, const struct dev_port_cfg *cfg,
+	const struct rte_eth_dev_info *info, struct ep_err *err)
 {
 	struct rte_eth_conf conf = {0};
 	int ret;
+
+	port_rss_conf(dev, info, &conf);
 
 	if (cfg->offload_checksum)
 		conf.txmode.offloads = PORT_CHECKSUM_OFFLOADS;
@@ -151,7 +168,7 @@ dev_port_open(struct ep_dev *dev, const struct dev_port_cfg *cfg, struct ep_err 
 		return ep_err_set(err, ret, "--dev %s: %s", dev->name, rte_strerror(-ret));
 	ret = port_limits_check(dev, cfg, &info, err);
 	if (ret == 0)
-		ret = port_configure(dev, cfg, err);
+		ret = port_configure(dev, cfg, &info, err);
 	for (uint16_t q = 0; ret == 0 && q < dev->queue_pairs; q++)
 		ret = port_queue_open(dev, q, cfg, err);
 	if (ret < 0)

@@ -528,6 +528,22 @@ json_head(struct json_writer *w, const struct ep_result *r)
 	json_sentences(w, "warnings", r->warning, r->warning_count);
 }
 
+static void
+json_ceiling(struct json_writer *w, const struct ep_result *r)
+{
+	const struct ep_result_ceiling *c = &r->ceiling;
+	json_t *object;
+
+	if (!c->known)
+		return;
+	object = json_object();
+	json_put(w, object, "pps", json_number(c->pps, true));
+	json_put(w, object, "run_pps", json_number(c->run_pps, true));
+	json_put(w, object, "device", json_text(c->device));
+	json_put(w, object, "measured", json_text(c->measured));
+	json_member(w, "ceiling", object);
+}
+
 int
 ep_report_json(const struct ep_result *r, char **text)
 {
@@ -542,6 +558,7 @@ ep_report_json(const struct ep_result *r, char **text)
 	json_put(&w, totals, "up", json_totals(&w, r, EP_RESULT_UP));
 	json_put(&w, totals, "down", json_totals(&w, r, EP_RESULT_DOWN));
 	json_lines(&w, "totals", totals);
+	json_ceiling(&w, r);
 	json_port_lists(&w, r, "dead_ports", EP_RESULT_PORT_DEAD);
 	json_port_lists(&w, r, "lossy_ports", EP_RESULT_PORT_LOSSY);
 	json_latencies(&w, r);

@@ -66,6 +66,9 @@ void report_hints(struct report_buf *b, const struct ep_result *r);
 /** Append how the stream of a direction left, where that is known. */
 void report_pacing(struct report_buf *b, const struct ep_result_trial *t, enum ep_result_dir dir);
 
+/** Append the tester's own ceiling, where the doctor measured it, beside what this run did. */
+void report_ceiling(struct report_buf *b, const struct ep_result *r);
+
 /** Append the fallback check: a table of ports and phases, or, where it was made alone, of every level. */
 void report_tcp(struct report_buf *b, const struct ep_result *r);
 

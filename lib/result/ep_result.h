@@ -261,6 +261,15 @@ struct ep_result_totals {
 	double bps;    /**< The same at layer 1 (frame + 20 B) [bits/s]. */
 };
 
+/** What the tester alone can do on this host, measured by everyport doctor before, and what this run did of it. */
+struct ep_result_ceiling {
+	bool known;
+	double pps; /**< Sent and received by the tester alone, over a perfect path [packets/s]. */
+	double run_pps;    /**< The same of this run's load [packets/s]. */
+	char device[64];   /**< What was looped over, in words. */
+	char measured[40]; /**< When: RFC 3339. */
+};
+
 /** The whole result. Arrays are owned by it: ep_result_create() and _destroy(). */
 struct ep_result {
 	char tool_version[32];
@@ -289,6 +298,7 @@ struct ep_result {
 	uint32_t reason_count;
 	char (*warning)[512]; /**< What may have affected the result. */
 	uint32_t warning_count;
+	struct ep_result_ceiling ceiling;
 	double max_loss_ratio; /**< The goal. */
 	bool dead_judged
 		[EP_RESULT_DIRS]; /**< Whether "dead" could be judged. Filled by ep_result_judge(). */

@@ -28,7 +28,7 @@ fails_with 2 "needs --peer" "a check of nowhere" "$EP_BIN" loop --tcp 443
 fails_with 2 "\-\-rate needs a value" "an option without its value" "$EP_BIN" loop --rate
 fails_with 2 "stray.*not an option" "a stray word" "$EP_BIN" loop stray
 fails_with 2 "\-\-html.*not in this version" "what is not there yet is refused" "$EP_BIN" loop --html x
-fails_with 2 "doctor is not in this version" "a command that is not there yet" "$EP_BIN" doctor
+fails_with 2 "nat is not in this version" "a command that is not there yet" "$EP_BIN" nat
 fails_with 2 "unknown command fly" "an unknown command" "$EP_BIN" fly
 fails_with 2 "\-\-dev.*two devices" "loop with one device" "$EP_BIN" loop --dev eth0
 fails_with 2 "\-\-json - and --csv -" "two results on one stdout" "$EP_BIN" loop --json - --csv -

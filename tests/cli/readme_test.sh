@@ -41,4 +41,17 @@ for command in serve run; do
 	done
 done
 
+# Likewise the options of every guide.
+for guide in "$top"/docs/guides/*.md; do
+	readme=$guide
+	unknown=
+	while read -r line; do
+		command=$(grep -oE 'everyport (loop|serve|run|tcp|doctor)' <<<"$line" | head -n 1 | cut -d ' ' -f 2)
+		for option in $(grep -oE -- ' --[a-z-]+' <<<"${line##*everyport }" || true); do
+			grep -qE -- "^  $option " <<<"$("$EP_BIN" "$command" --help)" || unknown+=" $command$option"
+		done
+	done < <(commands 'everyport (loop|serve|run|tcp|doctor)')
+	is "$unknown" "" "$(basename "$guide") names only options that there are"
+done
+
 finish

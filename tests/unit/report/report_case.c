@@ -120,6 +120,11 @@ case_pass(void)
 	util_trials(r);
 	add_pacing(r);
 	add_intervals(r);
+	r->ceiling = (struct ep_result_ceiling){.known = true,
+		.pps = 12.4e6,
+		.run_pps = 3.1e6,
+		.device = "the in-memory pair",
+		.measured = "2026-11-24T02:00:00Z"};
 	util_judge(r);
 	return r;
 }

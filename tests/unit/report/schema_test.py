@@ -16,7 +16,7 @@ FREE = {("config",), ("host",)}
 # The same, wherever they are: counts by status.
 FREE_NAMES = {"causes"}
 # Members that may be absent.
-OPTIONAL = {("impair",)}
+OPTIONAL = {("impair",), ("ceiling",)}
 
 
 def objects(value, path=()):

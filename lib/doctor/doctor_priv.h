@@ -1,0 +1,50 @@
+#pragma once
+
+#include "ep_doctor.h"
+
+#include <stdio.h>
+
+/** A finding about the host, or about @p subject where it is not NULL. @p fix may be NULL. The sentence is added by doctor_say(). */
+struct ep_doctor_finding *doctor_add(struct ep_doctor_report *r, const char *id,
+	const char *subject, enum ep_doctor_status status);
+
+/** Set the sentence. */
+void doctor_say(struct ep_doctor_finding *f, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/** Set the command. */
+void doctor_fix(struct ep_doctor_finding *f, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/** Append a quantity of bytes for people, "24 GiB". @return @p buf. */
+const char *doctor_bytes(char *buf, size_t len, uint64_t bytes);
+
+/** Name of a device: its interface, else its PCI address. */
+const char *doctor_nic_name(const struct ep_doctor_nic *nic);
+
+/** Whether a device is of interest: named by --dev, or no device was named. */
+bool doctor_nic_wanted(const struct ep_doctor_facts *facts, const struct ep_doctor_nic *nic);
+
+/** Whether --dev named a device of the kernel or of PCI. */
+bool doctor_nic_named(const struct ep_doctor_facts *facts);
+
+/* Judges: each adds at least one finding, in the order of the report. */
+void doctor_judge_host(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
+void doctor_judge_hugepages(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
+void doctor_judge_cpu(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
+void doctor_judge_cloud(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
+void doctor_judge_conntrack(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
+void doctor_judge_nics(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
+void doctor_judge_plan(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
+void doctor_judge_measured(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
+
+struct json_t;
+
+/** The plan as one JSON object, empty where there is none; NULL without memory. */
+struct json_t *doctor_plan_json(const struct ep_doctor_facts *f);
+
+/** The plan for people; nothing where there is none. */
+void doctor_plan_text(FILE *out, const struct ep_doctor_facts *f);
+
+/** Words broken at spaces behind a hanging indent, with a line end; control characters become '?'. */
+void doctor_wrap(FILE *out, const char *text, int indent);
