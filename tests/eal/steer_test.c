@@ -528,6 +528,25 @@ steer_of_real_drivers_goes_down_the_ladder(void **state)
 }
 
 static void
+steer_leaves_memory_alone(void **state)
+{
+	const struct ep_dev_cfg open = {.spec = {.kind = EP_DEV_MEMORY},
+		.queue_pairs = 2,
+		.ring_descs = 64,
+		.mtu_frame_bytes = 1518};
+	const struct ep_dev_steer_cfg cfg = wish();
+	struct ep_dev *end[2];
+	struct ep_err err = {0};
+
+	(void)state;
+	assert_int_equal(ep_dev_pair_open(&open, end, NULL, NULL), 0);
+	assert_int_equal(ep_dev_steer(end[0], &cfg, &it.chosen, &err), -ENOTSUP);
+	assert_non_null(strstr(err.text, "in memory"));
+	ep_dev_close(end[0]);
+	ep_dev_close(end[1]);
+}
+
+static void
 rss_read_gives_back_what_was_written(void **state)
 {
 	struct ep_dev *dev = port_open("net_null0");
@@ -589,6 +608,7 @@ main(void)
 		WITH_NIC(steer_says_when_the_port_does_not_come_back),
 		WITH_NIC(steer_knows_when_the_rest_reaches_our_queues),
 		WITH_NIC(steer_of_real_drivers_goes_down_the_ladder),
+		WITH_NIC(steer_leaves_memory_alone),
 		WITH_NIC(rss_read_gives_back_what_was_written),
 		WITH_NIC(steer_refuses_what_cannot_be),
 	};
