@@ -87,10 +87,11 @@ seen_pattern(struct seen *s, const struct rte_flow_item *item)
 		const struct rte_flow_item_vlan *vlan = item->spec;
 
 		assert_int_equal(
-			rte_be_to_cpu_16(((const struct rte_flow_item_vlan *)item->mask)->tci),
+			rte_be_to_cpu_16(
+				((const struct rte_flow_item_vlan *)item->mask)->hdr.vlan_tci),
 			0x0fff);
 		s->vlan = true;
-		s->vlan_id = rte_be_to_cpu_16(vlan->tci);
+		s->vlan_id = rte_be_to_cpu_16(vlan->hdr.vlan_tci);
 		item++;
 	}
 	assert_true(item->type == RTE_FLOW_ITEM_TYPE_IPV4 || item->type == RTE_FLOW_ITEM_TYPE_IPV6);
