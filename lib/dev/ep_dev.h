@@ -184,7 +184,8 @@ struct ep_dev_steer_cfg {
 
 /**
  * Get the range to our queues in the best way that the device accepts (see ep_plan_steer_choose): the rules are validated and made,
- * or RSS is set. Replaces what an earlier call set up. For a device of DPDK's own; packets may be lost during the call.
+ * or RSS is set. Replaces what an earlier call set up. For a device of DPDK's own; nobody may
+ * send or receive on it meanwhile: the port is stopped where isolated mode is tried.
  *
  * @param[out] chosen
  *   Which way, and why no better one. Filled on success only.

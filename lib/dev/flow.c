@@ -27,8 +27,8 @@ flow_match(struct flow_rule *rule, const struct flow_cfg *cfg, enum ep_wire_fami
 	rule->attr.ingress = 1;
 	item_next(rule, &n, RTE_FLOW_ITEM_TYPE_ETH);
 	if (cfg->vlan_id != 0) {
-		rule->vlan.tci = rte_cpu_to_be_16(cfg->vlan_id);
-		rule->vlan_mask.tci = rte_cpu_to_be_16(VLAN_ID_MASK); /* Any priority. */
+		rule->vlan.hdr.vlan_tci = rte_cpu_to_be_16(cfg->vlan_id);
+		rule->vlan_mask.hdr.vlan_tci = rte_cpu_to_be_16(VLAN_ID_MASK); /* Any priority. */
 		item = item_next(rule, &n, RTE_FLOW_ITEM_TYPE_VLAN);
 		item->spec = &rule->vlan;
 		item->mask = &rule->vlan_mask;

@@ -9,6 +9,7 @@
  *   ep_plan_masks_make()    port range              -> fewest value/mask rules, with a proof
  *   ep_plan_rss_*()         key, table, tuple       -> hash, queue
  *   ep_plan_sources_make()  range, both NICs' RSS   -> source ports with which every queue gets its share
+ *   ep_plan_suspect_find()  loss and queue by port -> is it our own receive queue that loses?
  *   ep_plan_make()          topology, NICs, wishes  -> workers, queues, pools, each with its reason
  *   ep_plan_steer_choose()  rules, a validator      -> how packets reach the queues, and why not better
  *
@@ -211,6 +212,48 @@ struct ep_plan_sources {
  */
 int ep_plan_sources_make(
 	const struct ep_plan_sources_cfg *cfg, struct ep_plan_sources *sources, struct ep_err *err);
+
+/**
+ * Queue at which the flow of each destination port arrives, for cfg with one address and one source port per destination port.
+ *
+ * @param rss
+ *   cfg->up or cfg->down: of which NIC.
+ * @param[out] queue
+ *   [cfg->range->port_count] filled.
+ * @return
+ *   0, or -EINVAL (more flows a port than one, or a NIC that is not of @p cfg).
+ */
+int ep_plan_sources_queues(const struct ep_plan_sources_cfg *cfg,
+	const struct ep_plan_sources *sources, const struct ep_plan_rss *rss, uint16_t *queue);
+
+/** Loss by port, and the receive queue of each port's flow. All borrowed for the call. */
+struct ep_plan_suspect_cfg {
+	uint32_t port_count;
+	const uint64_t *sent;  /**< [port_count] probes [packets]. */
+	const uint64_t *lost;  /**< [port_count] of these [packets]. */
+	const uint16_t *queue; /**< [port_count], below EP_PLAN_QUEUES_MAX. */
+};
+
+/** A receive queue that loss follows. */
+struct ep_plan_suspect {
+	bool found;
+	uint16_t queue;
+	double loss_ratio;               /**< Of its ports together. */
+	double rest_loss_ratio;          /**< Of all other ports. */
+	char reason[EP_PLAN_TEXT_BYTES]; /**< Sentence where one was found. */
+};
+
+/**
+ * Tell loss in the tester from loss on the path: find a queue whose ports lose significantly more than those of the others
+ * (5 % family-wise, and at least 1.5 times as much). Says something only where RSS deals ports to queues; where rules
+ * give a queue a block of ports, a blocked range looks the same.
+ *
+ * @param[out] suspect
+ *   Filled on success only.
+ * @return
+ *   0, -EINVAL (a queue out of bounds) or -ENOMEM.
+ */
+int ep_plan_suspect_find(const struct ep_plan_suspect_cfg *cfg, struct ep_plan_suspect *suspect);
 
 /* --- Topology and plan ----------------------------------------------------------------------------------------------- */
 

@@ -291,3 +291,28 @@ ep_plan_sources_make(
 	free(s);
 	return 0;
 }
+
+int
+ep_plan_sources_queues(const struct ep_plan_sources_cfg *cfg, const struct ep_plan_sources *sources,
+	const struct ep_plan_rss *rss, uint16_t *queue)
+{
+	struct ep_plan_tuple tuple = {.src = cfg->initiator, .dst = cfg->responder};
+	const bool is_up = rss == cfg->up;
+
+	if (rss == NULL || (!is_up && rss != cfg->down) || cfg->source_count != 1 ||
+		cfg->address_count != 1)
+		return -EINVAL;
+	if (!is_up) {
+		tuple.src = cfg->responder;
+		tuple.dst = cfg->initiator;
+	}
+	for (uint32_t i = 0; i < cfg->range->port_count; i++) {
+		const uint16_t source = (uint16_t)(sources->source_base + i % sources->source_span);
+		const uint16_t port = cfg->range->port[i];
+
+		tuple.sport = is_up ? source : port;
+		tuple.dport = is_up ? port : source;
+		queue[i] = ep_plan_rss_queue(rss, &tuple);
+	}
+	return 0;
+}

@@ -41,6 +41,7 @@ static struct {
 	bool can_isolate;
 	bool is_mlx5; /* By its driver's name. */
 	bool dies;    /* Does not start again. */
+	bool stuck;   /* Does not leave isolated mode. */
 	bool no_reta;
 	uint32_t room; /* Rules that fit: only creation finds out. */
 	uint32_t validated;
@@ -87,10 +88,11 @@ seen_pattern(struct seen *s, const struct rte_flow_item *item)
 		const struct rte_flow_item_vlan *vlan = item->spec;
 
 		assert_int_equal(
-			rte_be_to_cpu_16(((const struct rte_flow_item_vlan *)item->mask)->tci),
+			rte_be_to_cpu_16(
+				((const struct rte_flow_item_vlan *)item->mask)->hdr.vlan_tci),
 			0x0fff);
 		s->vlan = true;
-		s->vlan_id = rte_be_to_cpu_16(vlan->tci);
+		s->vlan_id = rte_be_to_cpu_16(vlan->hdr.vlan_tci);
 		item++;
 	}
 	assert_true(item->type == RTE_FLOW_ITEM_TYPE_IPV4 || item->type == RTE_FLOW_ITEM_TYPE_IPV6);
@@ -197,7 +199,7 @@ __wrap_rte_flow_isolate(uint16_t port_id, int set, struct rte_flow_error *error)
 {
 	(void)port_id;
 	nic.isolate_calls++;
-	if (!nic.can_isolate)
+	if (!nic.can_isolate || (nic.stuck && !set))
 		return rte_flow_error_set(
 			error, ENOTSUP, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, NULL, "no isolated mode");
 	nic.isolated = set;
@@ -457,6 +459,23 @@ steer_isolates_where_the_kernel_keeps_the_rest(void **state)
 	assert_int_equal(nic.used, 0);
 }
 
+/* In isolated mode without rules nothing would arrive: that is no plain queue. */
+static void
+steer_does_not_stay_isolated_without_rules(void **state)
+{
+	struct ep_dev *dev = port_open("net_null0");
+	const struct ep_dev_steer_cfg cfg = wish();
+	struct ep_err err = {0};
+
+	(void)state;
+	nic.is_mlx5 = nic.can_isolate = nic.stuck = nic.no_ipv6 = true;
+	assert_int_equal(ep_dev_steer(dev, &cfg, &it.chosen, &err), -ENOTSUP);
+	assert_non_null(strstr(err.text, "isolated mode"));
+	nic.stuck = false;
+	ep_dev_close(dev);
+	assert_false(nic.isolated);
+}
+
 static void
 steer_goes_on_without_isolated_mode(void **state)
 {
@@ -528,6 +547,25 @@ steer_of_real_drivers_goes_down_the_ladder(void **state)
 }
 
 static void
+steer_leaves_memory_alone(void **state)
+{
+	const struct ep_dev_cfg open = {.spec = {.kind = EP_DEV_MEMORY},
+		.queue_pairs = 2,
+		.ring_descs = 64,
+		.mtu_frame_bytes = 1518};
+	const struct ep_dev_steer_cfg cfg = wish();
+	struct ep_dev *end[2];
+	struct ep_err err = {0};
+
+	(void)state;
+	assert_int_equal(ep_dev_pair_open(&open, end, NULL, NULL), 0);
+	assert_int_equal(ep_dev_steer(end[0], &cfg, &it.chosen, &err), -ENOTSUP);
+	assert_non_null(strstr(err.text, "in memory"));
+	ep_dev_close(end[0]);
+	ep_dev_close(end[1]);
+}
+
+static void
 rss_read_gives_back_what_was_written(void **state)
 {
 	struct ep_dev *dev = port_open("net_null0");
@@ -585,10 +623,12 @@ main(void)
 		WITH_NIC(steer_takes_half_made_rules_back),
 		WITH_NIC(steer_leaves_no_family_out),
 		WITH_NIC(steer_isolates_where_the_kernel_keeps_the_rest),
+		WITH_NIC(steer_does_not_stay_isolated_without_rules),
 		WITH_NIC(steer_goes_on_without_isolated_mode),
 		WITH_NIC(steer_says_when_the_port_does_not_come_back),
 		WITH_NIC(steer_knows_when_the_rest_reaches_our_queues),
 		WITH_NIC(steer_of_real_drivers_goes_down_the_ladder),
+		WITH_NIC(steer_leaves_memory_alone),
 		WITH_NIC(rss_read_gives_back_what_was_written),
 		WITH_NIC(steer_refuses_what_cannot_be),
 	};
