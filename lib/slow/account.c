@@ -105,7 +105,8 @@ ep_slow_icmp_add(struct ep_slow_icmp *a, uint32_t port_index, const struct ep_sl
 	uint32_t count)
 {
 	if (count > 0)
-		port_add(&a->port[port_index], kind_index(a, kind, EP_SLOW_KINDS_MAX), count);
+		port_add(&a->port[port_index],
+			kind != NULL ? kind_index(a, kind, EP_SLOW_KINDS_MAX) : KIND_NONE, count);
 }
 
 void

@@ -128,7 +128,14 @@ void ep_slow_icmp_reset(struct ep_slow_icmp *a);
 void ep_slow_icmp_push(
 	struct ep_slow_icmp *a, enum ep_slow_verdict verdict, const struct ep_slow_quote *quote);
 
-/** Add @p count errors of a kind to a port, as the far side reports them. Where there is no room, to `more` of the port. */
+/**
+ * Add errors of a kind to a port, as the far side reports them. Sums by verdict stay as they are.
+ *
+ * @param kind
+ *   NULL: one that is not told apart. What finds no room is counted in `more` of the port.
+ * @param count
+ *   [packets]
+ */
 void ep_slow_icmp_add(struct ep_slow_icmp *a, uint32_t port_index, const struct ep_slow_kind *kind,
 	uint32_t count);
 
