@@ -264,6 +264,7 @@ loop_session(
 		.engine = l->engine,
 		.result = result,
 		.dev = {l->dev[0], l->dev[1]},
+		.ends = {l->ends[0], l->ends[1]},
 		.side_count = 2,
 		.slack_ns = common_slack_ns(l->config, &l->plan),
 		.clock = &l->clock,

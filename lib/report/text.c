@@ -475,6 +475,7 @@ ep_report_text(const struct ep_result *r, char **text)
 		text_table(&b, r, &t);
 		text_latency(&b, r);
 		text_ports(&b, r, &t);
+		report_icmp(&b, r);
 		text_ruled_out(&b, r, &t);
 		text_impair(&b, r);
 	}
