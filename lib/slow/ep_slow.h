@@ -152,3 +152,157 @@ uint64_t ep_slow_icmp_port_sum(const struct ep_slow_port *port);
  *   The name, or "unassigned" for what no RFC names.
  */
 const char *ep_slow_icmp_name(enum ep_wire_family family, uint8_t type, uint8_t code);
+
+/* --- A host stack for devices that no kernel owns ----------------------------------------------------------------- */
+
+/** Largest frame that the stack writes [B]. Echoes that would be longer are not answered. */
+#define EP_SLOW_FRAME_MAX 1518
+#define EP_SLOW_ADDRS_MAX 8
+/** Neighbours that are remembered; a new one takes the place of the one that was not asked for the longest. */
+#define EP_SLOW_NEIGHBOURS_MAX 16
+
+/** Timers and counts. A member of 0 means the default. */
+struct ep_slow_timing {
+	uint64_t
+		probe_gap_ns; /**< After each probe for an address of ours (1 s; RFC 5227 PROBE_MIN, RFC 4862 RetransTimer). */
+	uint32_t
+		probe_count; /**< Probes of an IPv4 address (3; RFC 5227 PROBE_NUM). An IPv6 address has one (RFC 4862). */
+	uint32_t announce_count;  /**< Announcements of an address (2; RFC 5227 ANNOUNCE_NUM). */
+	uint64_t announce_gap_ns; /**< Between them (2 s; ANNOUNCE_INTERVAL). */
+	uint64_t
+		defend_ns; /**< Shortest time between two defences of an address (10 s; DEFEND_INTERVAL). */
+	uint64_t
+		reachable_ns; /**< How long a neighbour's answer is believed (1 s; RFC 4861 REACHABLE_TIME is 30 s). */
+	uint64_t retrans_ns;    /**< Between two solicitations (250 ms; RETRANS_TIMER is 1 s). */
+	uint32_t unicast_count; /**< Solicitations to the known MAC before all are asked (2). */
+	uint32_t
+		multicast_count; /**< Solicitations to all before a neighbour counts as gone (3; MAX_MULTICAST_SOLICIT). */
+	uint64_t retry_ns; /**< Then it is asked for again after this time (1 s). */
+	uint64_t
+		idle_ns; /**< A neighbour that nobody asked for is forgotten after this time (60 s). */
+	uint32_t
+		answers_pps; /**< Most answers a second, of echo and of ARP with NDP each (1000). */
+};
+
+/** An address of ours. */
+struct ep_slow_addr_cfg {
+	struct ep_wire_ip ip;
+	uint8_t prefix_bits; /**< Of the link [bits]. */
+};
+
+/** What the host is to be. */
+struct ep_slow_cfg {
+	uint8_t mac[6];
+	uint16_t vlan; /**< 802.1Q identifier of all frames, 1 to 4094; 0: no tag. */
+	uint32_t addr_count;
+	struct ep_slow_addr_cfg addr[EP_SLOW_ADDRS_MAX];
+	struct ep_wire_ip gateway_ipv4; /**< Family 0: none. */
+	struct ep_wire_ip gateway_ipv6; /**< Family 0: none. Link-local is fine. */
+	struct ep_slow_timing timing;
+};
+
+/** Where an address stands. */
+enum ep_slow_addr_state {
+	EP_SLOW_ADDR_TENTATIVE, /**< Asked for; nobody is answered. */
+	EP_SLOW_ADDR_OURS,      /**< Nobody had it. */
+	EP_SLOW_ADDR_TAKEN,     /**< Another host has it: it is not used. */
+};
+
+/** What came and what was said [packets]. */
+struct ep_slow_count {
+	uint64_t frames;      /**< Handed in. */
+	uint64_t arp;         /**< Valid ARP. */
+	uint64_t ndp;         /**< Valid solicitations and advertisements. */
+	uint64_t echo;        /**< Valid echo requests for us. */
+	uint64_t answered;    /**< Answers written. */
+	uint64_t limited;     /**< Not answered because of the limit. */
+	uint64_t malformed;   /**< ARP, NDP or ICMP that is broken, or must not be so. */
+	uint64_t conflicts;   /**< Another host used an address of ours. */
+	uint64_t solicited;   /**< Solicitations sent. */
+	uint64_t mac_changes; /**< A neighbour's MAC became another. */
+};
+
+/** The stack. Opaque. */
+struct ep_slow_stack;
+
+/**
+ * Make a stack. Each address is probed for first (RFC 5227 section 2.1, RFC 4862 section 5.4) and then announced, as
+ * ep_slow_stack_poll() is called.
+ *
+ * @param[out] out
+ *   Set on success only.
+ * @param[out] err
+ *   Sentence on failure; may be NULL.
+ * @return
+ *   0, -ENOMEM, or -EINVAL: a MAC, address or gateway that no host can have, a gateway off the link, a VLAN above 4094.
+ */
+int ep_slow_stack_create(const struct ep_slow_cfg *cfg, uint64_t now_ns, struct ep_slow_stack **out,
+	struct ep_err *err);
+
+/** Accepts NULL. */
+void ep_slow_stack_destroy(struct ep_slow_stack *s);
+
+/**
+ * Take a frame that is not a probe.
+ *
+ * @param frame
+ *   [len] From the Ethernet header on.
+ * @param[out] out
+ *   [EP_SLOW_FRAME_MAX] An answer, to be sent at once.
+ * @return
+ *   Length of the answer [B]; 0: none.
+ */
+size_t ep_slow_stack_input(
+	struct ep_slow_stack *s, const uint8_t *frame, size_t len, uint64_t now_ns, uint8_t *out);
+
+/**
+ * What the stack has to say by itself. Call until 0 at least each time ep_slow_stack_due_ns() passes.
+ *
+ * @param[out] out
+ *   [EP_SLOW_FRAME_MAX]
+ * @return
+ *   Length of a frame to be sent [B]; 0: nothing more now.
+ */
+size_t ep_slow_stack_poll(struct ep_slow_stack *s, uint64_t now_ns, uint8_t *out);
+
+/** When ep_slow_stack_poll() has something to do next; UINT64_MAX: never. */
+uint64_t ep_slow_stack_due_ns(const struct ep_slow_stack *s);
+
+/**
+ * MAC of the way to a host: its own on the link, else the gateway's. Asking is what keeps a neighbour looked after: who goes on
+ * sending to it asks again at least each second, and a MAC that changes is known within 3 s, at once where the new owner
+ * announces itself.
+ *
+ * @param[out] mac
+ *   Set on success only.
+ * @return
+ *   0, -EAGAIN (being asked for), -EHOSTUNREACH (it does not answer; asked for again meanwhile), -ENETUNREACH (not on the link, and no gateway
+ *   of its family) or -EADDRNOTAVAIL (no address of its family is ours yet).
+ */
+int ep_slow_stack_resolve(
+	struct ep_slow_stack *s, const struct ep_wire_ip *host, uint64_t now_ns, uint8_t mac[6]);
+
+/**
+ * Where an address stands.
+ *
+ * @param index
+ *   In cfg->addr.
+ * @param[out] other_mac
+ *   Of the last host that used it besides us; zero where none did. May be NULL.
+ */
+enum ep_slow_addr_state ep_slow_stack_addr(
+	const struct ep_slow_stack *s, uint32_t index, uint8_t other_mac[6]);
+
+/**
+ * The IP packet in a frame for us, for ep_slow_quote(): VLAN as configured, to our MAC.
+ *
+ * @param[out] ip_len
+ *   Bytes of the frame from there on [B].
+ * @return
+ *   Inside of @p frame; NULL where it is none.
+ */
+const uint8_t *ep_slow_stack_ip(
+	const struct ep_slow_stack *s, const uint8_t *frame, size_t len, size_t *ip_len);
+
+/** Counters so far. */
+void ep_slow_stack_count(const struct ep_slow_stack *s, struct ep_slow_count *count);

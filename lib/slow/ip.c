@@ -46,6 +46,7 @@ ipv4_parse(const uint8_t *packet, size_t len, struct slow_ip *ip)
 	ip->fragment = (fragment & (IPV4_FRAGMENT_MORE | IPV4_FRAGMENT_OFFSET)) != 0;
 	ip->later = (fragment & IPV4_FRAGMENT_OFFSET) != 0;
 	ip->cut = total_bytes > len;
+	ip->header = packet;
 	ip->payload = packet + header_bytes;
 	ip->payload_bytes = (ip->cut ? len : total_bytes) - header_bytes;
 	return true;
@@ -108,6 +109,7 @@ ipv6_parse(const uint8_t *packet, size_t len, struct slow_ip *ip)
 	ip->fragment = false;
 	ip->later = false;
 	ip->cut = payload_bytes > len - IPV6_BYTES;
+	ip->header = packet;
 	ip->payload = packet + IPV6_BYTES;
 	ip->payload_bytes = ip->cut ? len - IPV6_BYTES : payload_bytes;
 	for (int i = 0; !ip->later && ext_is_passed(ip->protocol); i++) {
@@ -168,6 +170,9 @@ slow_icmp_whole(const struct slow_ip *ip)
 
 	if (ip->fragment || ip->cut || ip->payload_bytes < SLOW_ICMP_BYTES ||
 		ip->protocol != (ipv6 ? SLOW_PROTO_ICMPV6 : SLOW_PROTO_ICMP))
+		return false;
+	if (!ipv6 &&
+		slow_sum_finish(slow_sum(ip->header, (size_t)(ip->header[0] & 0x0F) * 4, 0)) != 0)
 		return false;
 	if (ipv6)
 		sum = slow_pseudo_sum(&ip->src, &ip->dst, (uint32_t)ip->payload_bytes);

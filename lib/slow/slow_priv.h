@@ -45,6 +45,7 @@ struct slow_ip {
 	uint8_t hop_limit; /**< Or TTL. */
 	bool fragment;     /**< Not whole: a fragment, the first one or another. */
 	bool later;        /**< Not the first fragment: the payload does not begin with a header. */
+	const uint8_t *header;
 	const uint8_t *payload;
 	size_t payload_bytes; /**< Inside of what was handed in [B]. */
 	bool cut;             /**< The packet was longer than what was handed in. */
@@ -63,5 +64,5 @@ uint16_t slow_sum_finish(uint32_t sum);
 uint32_t slow_pseudo_sum(
 	const struct ep_wire_ip *src, const struct ep_wire_ip *dst, uint32_t payload_bytes);
 
-/** Whether the payload is a whole ICMP message of the packet's family with a right checksum. */
+/** Whether the payload is a whole ICMP message of the packet's family; its checksum and IPv4's are right. */
 bool slow_icmp_whole(const struct slow_ip *ip);

@@ -152,6 +152,21 @@ icmp_at(const struct util_packet *p)
 	return (size_t)(p->bytes[0] & 15) * 4;
 }
 
+static void
+header_checksum(struct util_packet *p)
+{
+	const size_t bytes = (size_t)(p->bytes[0] & 15) * 4;
+	uint16_t sum;
+
+	if (p->bytes[0] >> 4 != 4 || bytes > p->len)
+		return;
+	p->bytes[10] = 0;
+	p->bytes[11] = 0;
+	sum = checksum(p->bytes, bytes, NULL, 0);
+	p->bytes[10] = (uint8_t)(sum >> 8);
+	p->bytes[11] = (uint8_t)sum;
+}
+
 void
 util_icmp_checksum(struct util_packet *p)
 {
@@ -160,6 +175,7 @@ util_icmp_checksum(struct util_packet *p)
 	size_t pseudo_bytes = 0;
 	uint16_t sum;
 
+	header_checksum(p);
 	if (at + 8 > p->len)
 		return;
 	if (p->bytes[0] >> 4 == 6) {
