@@ -57,6 +57,14 @@ state_enter(struct neighbour *n, enum neighbour_state state, uint64_t due_ns)
 
 /* --- What is heard --- */
 
+/* All were asked, so whoever answers is as good as the one that is known. */
+static bool
+is_open(const struct ep_slow_stack *s, const struct neighbour *n)
+{
+	return n->state == NEIGHBOUR_INCOMPLETE || n->state == NEIGHBOUR_FAILED ||
+		(n->state == NEIGHBOUR_PROBE && n->asked > s->timing.unicast_count);
+}
+
 /* RFC 4861 section 7.2.5, where something is known already. */
 static void
 known_hear(struct ep_slow_stack *s, struct neighbour *n, const uint8_t *mac,
@@ -66,7 +74,7 @@ known_hear(struct ep_slow_stack *s, struct neighbour *n, const uint8_t *mac,
 	const bool hint = word == NEIGHBOUR_HINTS || word == NEIGHBOUR_HINTS_ANSWERING;
 	const bool answers = word == NEIGHBOUR_ANSWERS || word == NEIGHBOUR_HINTS_ANSWERING;
 
-	if (other && hint) {
+	if (other && hint && !is_open(s, n)) {
 		/* Not believed, but reason to ask. */
 		if (n->state == NEIGHBOUR_REACHABLE)
 			state_enter(n, NEIGHBOUR_STALE, now_ns);
@@ -262,9 +270,10 @@ ep_slow_stack_resolve(
 		state_enter(n, NEIGHBOUR_INCOMPLETE, now_ns);
 	}
 	n->used_ns = now_ns;
-	if (n->state == NEIGHBOUR_FAILED)
+	if (n->state == NEIGHBOUR_FAILED ||
+		(n->state == NEIGHBOUR_INCOMPLETE && stack_mac_is_host(n->mac)))
 		return -EHOSTUNREACH;
-	if (!stack_mac_is_host(n->mac))
+	if (n->state == NEIGHBOUR_INCOMPLETE)
 		return -EAGAIN;
 	memcpy(mac, n->mac, 6);
 	return 0;
