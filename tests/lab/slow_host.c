@@ -77,7 +77,7 @@ cfg_read(struct host *h, int argc, char **argv)
 		if (slash == NULL)
 			die(argv[i]);
 		*slash = '\0';
-		a->prefix_bits = (uint8_t)atoi(slash + 1);
+		a->prefix_bits = (uint8_t)strtoul(slash + 1, NULL, 10);
 		if (ep_wire_ip_parse(argv[i], &a->ip, &err) < 0)
 			die(err.text);
 	}
