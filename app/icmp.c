@@ -15,13 +15,7 @@ icmp_open(struct icmp_watch *w, const struct ep_dev *dev, const struct ep_range 
 	int ret;
 
 	ep_dev_info(dev, &info);
-	if (!info.kernel)
-		return -ENOTSUP;
-	ret = ep_icmp_open(info.ifindex, ends->src.family, &w->socket, err);
-	if (ret < 0)
-		return ret;
 	w->space = *space;
-	w->account = account;
 	w->match = (struct ep_slow_match){
 		.range = range,
 		.space = &w->space,
@@ -30,6 +24,12 @@ icmp_open(struct icmp_watch *w, const struct ep_dev *dev, const struct ep_range 
 	};
 	if (!responder)
 		w->match.peer = ends->dst;
+	if (!info.kernel)
+		return -ENOTSUP;
+	ret = ep_icmp_open(info.ifindex, ends->src.family, &w->socket, err);
+	if (ret < 0)
+		return ret;
+	w->account = account;
 	return 0;
 }
 
@@ -38,7 +38,7 @@ icmp_trial(struct icmp_watch *w, const uint8_t key[EP_WIRE_KEY_BYTES])
 {
 	struct ep_wire_tagger *tagger = NULL;
 
-	if (w->socket == NULL)
+	if (w->match.range == NULL)
 		return;
 	/* Without memory for it, the probes of this trial are known by their addresses and ports alone. */
 	if (ep_wire_tagger_create(key, EP_WIRE_TAG_AUTO, &tagger) < 0)

@@ -34,7 +34,7 @@ struct icmp_watch {
  * @param account
  *   Borrowed until icmp_close().
  * @return
- *   0, -ENOTSUP (not the kernel's: nobody looks, without a sentence) or -errno with a sentence.
+ *   0, -ENOTSUP (not the kernel's: `match` is filled for who looks himself, no sentence) or -errno with a sentence.
  */
 int icmp_open(struct icmp_watch *w, const struct ep_dev *dev, const struct ep_range *range,
 	const struct ep_sched *space, const struct ep_wire_ends *ends, bool responder,

@@ -37,6 +37,11 @@ session_icmp(struct session *s, uint32_t side)
 		return ret;
 	ret = icmp_open(&s->icmp[side], s->dev[side], s->config->range, &space, &s->ends[side],
 		side == RESPONDER, s->result->icmp[dir], &err);
+	if (ret == -ENOTSUP && s->neighbour != NULL && s->neighbour[side].slow != NULL) {
+		ep_slowdev_errors(
+			s->neighbour[side].slow, &s->icmp[side].match, s->result->icmp[dir]);
+		return 0;
+	}
 	if (ret == 0)
 		return 0;
 	free(s->result->icmp[dir]);
@@ -234,8 +239,11 @@ session_pause(struct session *s)
 static void
 session_errors(struct session *s)
 {
-	for (uint32_t side = 0; side < s->side_count; side++)
+	for (uint32_t side = 0; side < s->side_count; side++) {
 		icmp_tick(&s->icmp[side]);
+		if (s->neighbour != NULL)
+			neighbour_tick(&s->neighbour[side], s->engine, side);
+	}
 }
 
 /* One look around: control connection, beat, interval, TCP rounds, the user. */

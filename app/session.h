@@ -10,6 +10,7 @@
 #include "config.h"
 #include "icmp.h"
 #include "link.h"
+#include "neighbour.h"
 
 #include <ep_engine.h>
 #include <ep_tcpcheck.h>
@@ -29,8 +30,10 @@ struct session {
 	struct ep_dev *dev[2];       /**< By engine side. Side 0 is the initiator. */
 	uint32_t side_count;         /**< 1: the far side is behind `link`. */
 	struct ep_wire_ends ends[2]; /**< By engine side. */
-	struct link *link;           /**< NULL in a loop. */
-	struct ep_tcpcheck *check;   /**< The fallback check; NULL: none. Taken over. */
+	struct neighbour_side
+		*neighbour;        /**< [side_count]; NULL: the kernel looks after neighbours. */
+	struct link *link;         /**< NULL in a loop. */
+	struct ep_tcpcheck *check; /**< The fallback check; NULL: none. Taken over. */
 	uint8_t session_key[EP_WIRE_SESSION_KEY_BYTES];
 	double rate_pps;
 	double sweep_rate_pps;

@@ -82,6 +82,17 @@ rx_keep(const struct lane *l, struct rx_burst *b, struct rte_mbuf *m, const stru
 	return true;
 }
 
+/* For the slow path, which may be done with it before or after this burst is freed. */
+static __rte_noinline void
+rx_slow(const struct lane *l, struct rte_mbuf *m)
+{
+	if (l->slow_rx == NULL || m->nb_segs != 1)
+		return;
+	rte_mbuf_refcnt_update(m, 1);
+	if (rte_ring_enqueue(l->slow_rx, m) != 0)
+		rte_mbuf_refcnt_update(m, -1);
+}
+
 static __rte_always_inline void
 rx_parse(struct lane *l, struct rx_burst *b, struct rte_mbuf *m, const struct rx_mode mode)
 {
@@ -96,6 +107,7 @@ rx_parse(struct lane *l, struct rx_burst *b, struct rte_mbuf *m, const struct rx
 		return;
 	}
 	l->count.foreign++;
+	rx_slow(l, m);
 	if (mode.echo)
 		b->free[b->free_count++] = m;
 }
