@@ -1,5 +1,7 @@
 #include "hot.h"
 
+#include <rte_ring.h>
+
 /*
  * A burst is taken apart into one array a field, so that ports, tag messages and tags are worked on for several probes at
  * once, and accounted probe by probe at the end, when the account's lines have come.
@@ -16,6 +18,7 @@ struct rx_mode {
 	bool echo;      /* Responder: answers each first copy. */
 	bool oneway;    /* Both ends on one clock: one-way latency. */
 	bool rtt;       /* Initiator: echoes carry the original's send time. */
+	bool slow;      /* What is no probe goes to the slow path. */
 };
 
 /** The probes of a burst between parsing and the account. */
@@ -86,7 +89,7 @@ rx_keep(const struct lane *l, struct rx_burst *b, struct rte_mbuf *m, const stru
 static __rte_noinline void
 rx_slow(const struct lane *l, struct rte_mbuf *m)
 {
-	if (l->slow_rx == NULL || m->nb_segs != 1)
+	if (m->nb_segs != 1)
 		return;
 	rte_mbuf_refcnt_update(m, 1);
 	if (rte_ring_enqueue(l->slow_rx, m) != 0)
@@ -107,7 +110,8 @@ rx_parse(struct lane *l, struct rx_burst *b, struct rte_mbuf *m, const struct rx
 		return;
 	}
 	l->count.foreign++;
-	rx_slow(l, m);
+	if (mode.slow)
+		rx_slow(l, m);
 	if (mode.echo)
 		b->free[b->free_count++] = m;
 }
@@ -391,33 +395,39 @@ struct rx_family {
 };
 
 /* One instance a meaningful combination: initiators never echo, responders never time a round trip. */
-#define RX_FAMILY(f, six)                                                                        \
-	RX_INSTANCE(rx_count##f, .ipv6 = six, .responder = true)                                 \
-	RX_INSTANCE(rx_count##f##_1, .ipv6 = six, .responder = true, .oneway = true)             \
-	RX_INSTANCE(rx_learn##f, .ipv6 = six, .responder = true, .learn = true)                  \
-	RX_INSTANCE(                                                                             \
-		rx_learn##f##_1, .ipv6 = six, .responder = true, .learn = true, .oneway = true)  \
-	RX_INSTANCE(rx_echo##f, .ipv6 = six, .responder = true, .learn = true, .echo = true)     \
-	RX_INSTANCE(rx_echo##f##_1, .ipv6 = six, .responder = true, .learn = true, .echo = true, \
-		.oneway = true)                                                                  \
-	RX_INSTANCE(rx_initiator##f, .ipv6 = six)                                                \
-	RX_INSTANCE(rx_initiator##f##_1, .ipv6 = six, .oneway = true)                            \
-	RX_INSTANCE(rx_initiator##f##_rtt, .ipv6 = six, .rtt = true)                             \
-	static const struct rx_family rx_family##f = {                                           \
-		.count = {rx_count##f, rx_count##f##_1},                                         \
-		.learn = {rx_learn##f, rx_learn##f##_1},                                         \
-		.echo = {rx_echo##f, rx_echo##f##_1},                                            \
-		.initiator = {rx_initiator##f, rx_initiator##f##_1},                             \
-		.rtt = rx_initiator##f##_rtt,                                                    \
+#define RX_FAMILY(f, six, slowly)                                                                  \
+	RX_INSTANCE(rx_count##f, .ipv6 = six, .slow = slowly, .responder = true)                   \
+	RX_INSTANCE(                                                                               \
+		rx_count##f##_1, .ipv6 = six, .slow = slowly, .responder = true, .oneway = true)   \
+	RX_INSTANCE(rx_learn##f, .ipv6 = six, .slow = slowly, .responder = true, .learn = true)    \
+	RX_INSTANCE(rx_learn##f##_1, .ipv6 = six, .slow = slowly, .responder = true,               \
+		.learn = true, .oneway = true)                                                     \
+	RX_INSTANCE(rx_echo##f, .ipv6 = six, .slow = slowly, .responder = true, .learn = true,     \
+		.echo = true)                                                                      \
+	RX_INSTANCE(rx_echo##f##_1, .ipv6 = six, .slow = slowly, .responder = true, .learn = true, \
+		.echo = true, .oneway = true)                                                      \
+	RX_INSTANCE(rx_initiator##f, .ipv6 = six, .slow = slowly)                                  \
+	RX_INSTANCE(rx_initiator##f##_1, .ipv6 = six, .slow = slowly, .oneway = true)              \
+	RX_INSTANCE(rx_initiator##f##_rtt, .ipv6 = six, .slow = slowly, .rtt = true)               \
+	static const struct rx_family rx_family##f = {                                             \
+		.count = {rx_count##f, rx_count##f##_1},                                           \
+		.learn = {rx_learn##f, rx_learn##f##_1},                                           \
+		.echo = {rx_echo##f, rx_echo##f##_1},                                              \
+		.initiator = {rx_initiator##f, rx_initiator##f##_1},                               \
+		.rtt = rx_initiator##f##_rtt,                                                      \
 	};
 
-RX_FAMILY(4, false)
-RX_FAMILY(6, true)
+RX_FAMILY(4, false, false)
+RX_FAMILY(6, true, false)
+RX_FAMILY(4_slow, false, true)
+RX_FAMILY(6_slow, true, true)
 
 lane_rx_fn
 HOT_NAME(rx_choose)(const struct rx_choice *c)
 {
-	const struct rx_family *f = c->ipv6 ? &rx_family6 : &rx_family4;
+	const struct rx_family *plain = c->ipv6 ? &rx_family6 : &rx_family4;
+	const struct rx_family *slow = c->ipv6 ? &rx_family6_slow : &rx_family4_slow;
+	const struct rx_family *f = c->slow ? slow : plain;
 
 	if (c->rtt)
 		return f->rtt;
