@@ -101,6 +101,7 @@ account_collect(struct account *a, const struct ep_engine *e, uint32_t side, str
 
 	ep_engine_count(e, side, &c);
 	collect_device(a, dev);
+	a->totals.nic_tx -= c.slow_sent;
 	collect_pacing(a, e, side, dev, clock);
 	a->totals.intended = c.intended;
 	a->totals.accepted = c.accepted;

@@ -20,6 +20,7 @@ struct loop {
 	struct ep_dev *dev[2];
 	struct ep_dev_wire wire;
 	struct ep_wire_ends ends[2];
+	struct neighbour_side neighbour[2];
 	struct ep_engine_clock clock;
 	struct ep_engine *engine;
 	struct session session;
@@ -55,6 +56,8 @@ loop_check(struct config *c, struct ep_err *err)
 		return ep_err_set(err, -EINVAL,
 			"--impair %s: models the path of the in-memory pair only, leave --dev out",
 			c->impair_text);
+	if (neighbour_check(c, err) < 0)
+		return err->code;
 	/* No real path lies between the ends of the pair that a faster sweep could disturb. */
 	if (c->dev_count == 0 && !c->sweep_rate_given)
 		c->sweep_rate.value = 100e3;
@@ -131,7 +134,7 @@ loop_ends(struct loop *l, struct ep_err *err)
 		l->ends[i].src = ip[i];
 		l->ends[i].dst = ip[1 - i];
 	}
-	return ret == 0 ? common_sizes_check(l->config, ip[0].family, err) : ret;
+	return ret;
 }
 
 static int
@@ -154,7 +157,7 @@ loop_arm(struct loop *l, struct ep_err *err)
 
 /* Workers of each side: half of them; a single one serves both. */
 static void
-loop_sides(const struct loop *l, struct ep_engine_cfg *cfg)
+loop_sides(struct loop *l, struct ep_engine_cfg *cfg)
 {
 	const uint32_t half = l->plan.worker_count / 2;
 
@@ -166,6 +169,9 @@ loop_sides(const struct loop *l, struct ep_engine_cfg *cfg)
 			.first_worker = half > 0 ? i * half : 0,
 			.worker_count = half > 0 ? half : 1,
 		};
+		if (l->neighbour[i].slow != NULL)
+			ep_slowdev_rings(
+				l->neighbour[i].slow, &cfg->side[i].slow_rx, &cfg->side[i].slow_tx);
 	}
 }
 
@@ -195,8 +201,12 @@ loop_open(struct loop *l, struct ep_err *err)
 		: 1;
 	int ret = c->dev_count == 0 ? loop_pair(l, pairs, err) : loop_devs(l, err);
 
-	if (ret == 0)
+	if (ret == 0 && c->addr_count > 0)
+		ret = neighbour_open(c, l->dev, l->neighbour, l->ends, err);
+	else if (ret == 0)
 		ret = loop_ends(l, err);
+	if (ret == 0)
+		ret = common_sizes_check(c, l->ends[0].src.family, err);
 	if (ret == 0 && c->dev_count > 0)
 		ret = loop_arm(l, err);
 	if (ret == 0)
@@ -265,6 +275,8 @@ loop_session(
 		.engine = l->engine,
 		.result = result,
 		.dev = {l->dev[0], l->dev[1]},
+		.ends = {l->ends[0], l->ends[1]},
+		.neighbour = l->neighbour,
 		.side_count = 2,
 		.slack_ns = common_slack_ns(l->config, &l->plan),
 		.clock = &l->clock,
@@ -347,6 +359,8 @@ static void
 loop_end(struct loop *l)
 {
 	ep_engine_destroy(l->engine);
+	neighbour_close(&l->neighbour[0]);
+	neighbour_close(&l->neighbour[1]);
 	ep_dev_close(l->dev[0]);
 	ep_dev_close(l->dev[1]);
 	if (l->eal_started)

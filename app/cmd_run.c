@@ -287,6 +287,7 @@ run_session(struct initiator *r, struct ep_result *result, struct ep_err *err)
 		.engine = r->engine,
 		.result = result,
 		.dev = {r->dev},
+		.ends = {{.src = r->route.source, .dst = r->peer}},
 		.side_count = 1,
 		.link = &r->link,
 		.rate_pps = r->rate_pps,

@@ -10,6 +10,7 @@
 #include <ep_engine.h>
 #include <ep_path.h>
 #include <ep_range.h>
+#include <ep_slow.h>
 #include <ep_tcpcheck.h>
 
 #include <stdbool.h>
@@ -36,6 +37,12 @@ struct config {
 	const char *command;
 	const char *dev[CONFIG_DEVS_MAX];
 	uint32_t dev_count;
+	struct ep_slow_addr_cfg addr[CONFIG_DEVS_MAX]; /**< Of each device, in their order. */
+	const char *addr_text[CONFIG_DEVS_MAX];
+	uint32_t addr_count;
+	struct ep_wire_ip gateway[CONFIG_DEVS_MAX];
+	const char *gateway_text[CONFIG_DEVS_MAX];
+	uint32_t gateway_count;
 	const char *peer;
 	const char *ports_text;
 	struct ep_range *range;

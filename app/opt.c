@@ -32,6 +32,48 @@ set_dev(struct config *c, const char *text, struct ep_err *err)
 	return 0;
 }
 
+/* An address with the length of its link's prefix. */
+static int
+set_addr(struct config *c, const char *text, struct ep_err *err)
+{
+	struct ep_slow_addr_cfg *a = &c->addr[c->addr_count];
+	const char *slash = strchr(text, '/');
+	char ip[EP_WIRE_IP_TEXT_BYTES];
+	uint64_t bits;
+	int ret;
+
+	if (c->addr_count == CONFIG_DEVS_MAX)
+		return ep_err_set(err, -EINVAL,
+			"--addr %s: at most %d addresses can be given, one a device", text,
+			CONFIG_DEVS_MAX);
+	if (slash == NULL || (size_t)(slash - text) >= sizeof(ip))
+		return ep_err_set(err, -EINVAL,
+			"--addr %s: give an address and the length of its prefix, such as "
+			"198.18.0.2/24",
+			text);
+	snprintf(ip, sizeof(ip), "%.*s", (int)(slash - text), text);
+	ret = ep_wire_ip_parse(ip, &a->ip, err);
+	if (ret == 0)
+		ret = ep_count_parse(slash + 1, "--addr: the length of the prefix", 1,
+			a->ip.family == EP_WIRE_IPV6 ? 128 : 32, &bits, err);
+	if (ret < 0)
+		return ret;
+	a->prefix_bits = (uint8_t)bits;
+	c->addr_text[c->addr_count++] = text;
+	return 0;
+}
+
+static int
+set_gateway(struct config *c, const char *text, struct ep_err *err)
+{
+	if (c->gateway_count == CONFIG_DEVS_MAX)
+		return ep_err_set(err, -EINVAL,
+			"--gateway %s: at most %d gateways can be given, one a device", text,
+			CONFIG_DEVS_MAX);
+	c->gateway_text[c->gateway_count] = text;
+	return ep_wire_ip_parse(text, &c->gateway[c->gateway_count++], err);
+}
+
 static int
 set_peer(struct config *c, const char *text, struct ep_err *err)
 {
@@ -326,6 +368,14 @@ static const struct opt options[] = {
 		"device: eth1 (AF_XDP), af_packet:eth1, or net_... (any DPDK virtual device); loop "
 		"takes two; doctor: what is planned for it, without touching it",
 		set_dev},
+	{"--addr", "IP/BITS", COMMAND_LOOP,
+		"address of a net_... device, in the order of --dev: ARP, NDP and ping are "
+		"answered",
+		set_addr},
+	{"--gateway", "IP", COMMAND_LOOP,
+		"router of a device with --addr, in the order of --dev; without, both are on one "
+		"link",
+		set_gateway},
 	{"--key-file", "F", COMMAND_SERVE | COMMAND_RUN,
 		"the session key, mode 0600 (see everyport keygen)", set_key_file},
 	{"--ports", "LIST", COMMAND_DEVICE,

@@ -211,6 +211,14 @@ output_config(struct ep_result *result, const struct config *c)
 		snprintf(text, sizeof(text), i == 0 ? "dev" : "dev_%u", i + 1);
 		ep_result_config_text(result, text, c->dev[i]);
 	}
+	for (uint32_t i = 0; i < c->addr_count; i++) {
+		snprintf(text, sizeof(text), i == 0 ? "addr" : "addr_%u", i + 1);
+		ep_result_config_text(result, text, c->addr_text[i]);
+	}
+	for (uint32_t i = 0; i < c->gateway_count; i++) {
+		snprintf(text, sizeof(text), i == 0 ? "gateway" : "gateway_%u", i + 1);
+		ep_result_config_text(result, text, c->gateway_text[i]);
+	}
 	if (c->peer != NULL)
 		config_peer(result, c);
 	ep_result_config_text(result, "ports", c->ports_text);

@@ -9,6 +9,7 @@
 #include "account.h"
 #include "config.h"
 #include "host.h"
+#include "icmp.h"
 #include "link.h"
 
 #include <ep_engine.h>
@@ -34,6 +35,8 @@ struct responder_session {
 	struct ep_range *range;
 	struct ep_engine *engine;
 	struct account account;
+	struct icmp_watch icmp;
+	struct ep_slow_icmp *icmp_account; /**< Of the trial; NULL: does not look. */
 	struct ep_ctrl_prepare prepare;
 	bool prepared;     /**< Workers run. */
 	bool started;      /**< The trial's stream was started: beats are due. */

@@ -56,6 +56,8 @@ responder_session_end(struct responder *r)
 	ep_dev_disarm(r->dev);
 	ep_engine_destroy(s->engine);
 	account_fini(&s->account);
+	icmp_close(&s->icmp);
+	free(s->icmp_account);
 	free(s->range);
 	common_say(r->config, "session ended after %u trials: %llu probes received, %llu sent",
 		s->trials, (unsigned long long)s->received, (unsigned long long)s->sent);
@@ -105,6 +107,26 @@ hello_ends(const struct responder *r, const struct responder_conn *c, struct ep_
 	return 0;
 }
 
+/* Errors about what is sent down. Not to be able to look is no reason to refuse a session. */
+static int
+session_icmp(struct responder *r, const struct ep_wire_ends *ends, const struct ep_sched *space)
+{
+	struct responder_session *s = &r->session;
+	struct ep_err err = {0};
+	int ret = ep_slow_icmp_create(s->range->port_count, &s->icmp_account);
+
+	if (ret < 0)
+		return ret;
+	ret = icmp_open(&s->icmp, r->dev, s->range, space, ends, true, s->icmp_account, &err);
+	if (ret == 0)
+		return 0;
+	if (ret != -ENOTSUP)
+		common_say(r->config, "ICMP errors are not looked for: %s", err.text);
+	free(s->icmp_account);
+	s->icmp_account = NULL;
+	return 0;
+}
+
 static int
 session_engine(struct responder *r, const struct ep_wire_ends *ends, struct ep_err *err)
 {
@@ -130,6 +152,8 @@ session_engine(struct responder *r, const struct ep_wire_ends *ends, struct ep_e
 	cfg.side[0].role = EP_ENGINE_RESPONDER;
 	cfg.side[0].dev = r->dev;
 	cfg.side[0].ends = *ends;
+	if (ret == 0 && session_icmp(r, ends, &cfg.space) < 0)
+		ret = ep_err_set(err, -ENOMEM, "the responder has no memory for ICMP errors");
 	return ret < 0 ? ret : ep_engine_create(&cfg, &s->engine, err);
 }
 
@@ -262,6 +286,9 @@ on_prepare(struct responder *r, struct responder_conn *c, const struct ep_ctrl_p
 		ret = ep_err_set(&err, -EIO, "the key of the trial cannot be made");
 	if (ret == 0) {
 		account_begin(&s->account, r->dev);
+		icmp_trial(&s->icmp, t.key);
+		if (s->icmp_account != NULL)
+			ep_slow_icmp_reset(s->icmp_account);
 		ep_engine_clock_refine(&r->clock);
 		ep_engine_set_clock(s->engine, &r->clock);
 		ret = ep_engine_prepare(s->engine, &t, &err);
@@ -304,11 +331,13 @@ on_collect(struct responder *r, struct responder_conn *c)
 		.port_count = s->account.port_count,
 		.up = s->account.rx,
 		.down_sent = s->account.tx,
+		.icmp = s->icmp_account,
 	};
 	struct ep_engine_count count;
 
 	s->started = false;
 	s->prepared = false;
+	icmp_tick(&s->icmp);
 	ep_engine_silence(s->engine);
 	ep_engine_stop(s->engine);
 	ep_engine_clock_watch(&r->clock);
@@ -404,6 +433,7 @@ responder_session_tick(struct responder *r, uint64_t now_ns)
 	struct ep_ctrl_beat beat;
 
 	ep_engine_clock_watch(&r->clock);
+	icmp_tick(&s->icmp);
 	if (s->draining && now_ns >= s->drain_end_ns && s->prepared)
 		ep_engine_late(s->engine);
 	if (!s->started || now_ns < s->next_beat_ns)

@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include "common.h"
 #include "host.h"
 #include "progress.h"
 #include "tcp.h"
@@ -21,6 +22,36 @@
 
 enum { INITIATOR, RESPONDER };
 
+/* Errors about what a side sends belong to the direction that it sends in. Not to be able to look is no reason not to measure. */
+static int
+session_icmp(struct session *s, uint32_t side)
+{
+	const enum ep_result_dir dir = side == INITIATOR ? EP_RESULT_UP : EP_RESULT_DOWN;
+	struct ep_sched space;
+	struct ep_err err = {0};
+	int ret = common_space(s->config, &space, &err);
+
+	if (ret == 0)
+		ret = ep_result_add_icmp(s->result, dir);
+	if (ret < 0)
+		return ret;
+	ret = icmp_open(&s->icmp[side], s->dev[side], s->config->range, &space, &s->ends[side],
+		side == RESPONDER, s->result->icmp[dir], &err);
+	if (ret == -ENOTSUP && s->neighbour != NULL && s->neighbour[side].slow != NULL) {
+		ep_slowdev_errors(
+			s->neighbour[side].slow, &s->icmp[side].match, s->result->icmp[dir]);
+		return 0;
+	}
+	if (ret == 0)
+		return 0;
+	free(s->result->icmp[dir]);
+	s->result->icmp[dir] = NULL;
+	return ret == -ENOTSUP
+		? 0
+		: ep_result_warn(s->result, "ICMP errors about probes %s are not looked for: %s",
+			  ep_result_dir_name(dir), err.text);
+}
+
 int
 session_init(struct session *s)
 {
@@ -34,6 +65,8 @@ session_init(struct session *s)
 		if (s->hist[k] == NULL)
 			ret = -ENOMEM;
 	}
+	for (uint32_t side = 0; side < s->side_count && ret == 0; side++)
+		ret = session_icmp(s, side);
 	return ret;
 }
 
@@ -42,6 +75,8 @@ session_fini(struct session *s)
 {
 	account_fini(&s->account[INITIATOR]);
 	account_fini(&s->account[RESPONDER]);
+	icmp_close(&s->icmp[INITIATOR]);
+	icmp_close(&s->icmp[RESPONDER]);
 	for (int k = 0; k < EP_RESULT_LATS; k++)
 		free(s->hist[k]);
 	ep_tcpcheck_destroy(s->check);
@@ -201,6 +236,16 @@ session_pause(struct session *s)
 	tcp_tick(s);
 }
 
+static void
+session_errors(struct session *s)
+{
+	for (uint32_t side = 0; side < s->side_count; side++) {
+		icmp_tick(&s->icmp[side]);
+		if (s->neighbour != NULL)
+			neighbour_tick(&s->neighbour[side], s->engine, side);
+	}
+}
+
 /* One look around: control connection, beat, interval, TCP rounds, the user. */
 static enum session_status
 session_tick(struct session *s)
@@ -213,6 +258,7 @@ session_tick(struct session *s)
 		status = session_link(s, TICK_MS);
 	else
 		session_pause(s);
+	session_errors(s);
 	now_ns = host_now_ns();
 	session_beat(s, now_ns);
 	ep_engine_clock_watch(s->clock);
@@ -470,6 +516,8 @@ report_take(struct session *s)
 	a->pacing = r->pacing;
 	memcpy(a->rx, r->up, a->port_count * sizeof(*a->rx));
 	memcpy(a->tx, r->down_sent, a->port_count * sizeof(*a->tx));
+	if (r->icmp != NULL && ep_result_add_icmp(s->result, EP_RESULT_DOWN) == 0)
+		ep_slow_icmp_merge(s->result->icmp[EP_RESULT_DOWN], r->icmp);
 	ep_ctrl_report_fini(r);
 }
 
@@ -488,6 +536,7 @@ trial_collect(struct session *s, enum session_status status, bool *responder_kno
 		if (got == SESSION_OK)
 			report_take(s);
 	}
+	session_errors(s);
 	ep_engine_stop(s->engine);
 	account_collect(&s->account[INITIATOR], s->engine, INITIATOR, s->dev[INITIATOR], s->clock);
 	if (s->side_count == 2)
@@ -507,8 +556,10 @@ trial(struct session *s, bool sweep)
 		return status;
 	s->phase = sweep ? "sweep" : "load";
 	s->phase_ns = plan.duration_ns;
-	for (uint32_t side = 0; side < s->side_count; side++)
+	for (uint32_t side = 0; side < s->side_count; side++) {
 		account_begin(&s->account[side], s->dev[side]);
+		icmp_trial(&s->icmp[side], plan.key);
+	}
 	ep_engine_clock_refine(s->clock);
 	ep_engine_set_clock(s->engine, s->clock);
 	if (ep_engine_prepare(s->engine, &plan, &s->err) < 0)

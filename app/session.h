@@ -8,7 +8,9 @@
 
 #include "account.h"
 #include "config.h"
+#include "icmp.h"
 #include "link.h"
+#include "neighbour.h"
 
 #include <ep_engine.h>
 #include <ep_tcpcheck.h>
@@ -25,8 +27,11 @@ struct session {
 	const struct config *config;
 	struct ep_engine *engine;
 	struct ep_result *result;
-	struct ep_dev *dev[2];     /**< By engine side. Side 0 is the initiator. */
-	uint32_t side_count;       /**< 1: the far side is behind `link`. */
+	struct ep_dev *dev[2];       /**< By engine side. Side 0 is the initiator. */
+	uint32_t side_count;         /**< 1: the far side is behind `link`. */
+	struct ep_wire_ends ends[2]; /**< By engine side. */
+	struct neighbour_side
+		*neighbour;        /**< [side_count]; NULL: the kernel looks after neighbours. */
 	struct link *link;         /**< NULL in a loop. */
 	struct ep_tcpcheck *check; /**< The fallback check; NULL: none. Taken over. */
 	uint8_t session_key[EP_WIRE_SESSION_KEY_BYTES];
@@ -39,6 +44,7 @@ struct session {
 	/* The driver's own. */
 	uint32_t trial;
 	struct account account[2];            /**< By role: initiator, responder. */
+	struct icmp_watch icmp[2];            /**< By role. */
 	struct ep_hist *hist[EP_RESULT_LATS]; /**< [block_count] */
 	uint32_t block_count;
 	uint32_t block_ports;

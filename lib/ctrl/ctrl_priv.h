@@ -184,14 +184,27 @@ int ctrl_msg_open(
 int ctrl_msg_decode(
 	const struct ctrl_envelope *envelope, uint32_t port_count, void *body, struct ep_err *err);
 
-/** Most keys that the report's arrays, totals and pacing add to the message, and the functions that write and read them. */
-#define CTRL_REPORT_PARTS 11
+/** Most keys that the report's arrays, totals, pacing and icmp add to the message, and the functions that write and read them. */
+#define CTRL_REPORT_PARTS 12
 int ctrl_report_encode(const void *body, json_t *object);
 int ctrl_report_decode(const char *what, const json_t *object, uint32_t port_count, void *body,
 	struct ep_err *err);
 
 /** Most bytes of the JSON of a report: a number and its comma are at most 20 characters. */
 size_t ctrl_report_bytes_max(uint32_t port_count);
+
+/** Most entries of a report's ICMP errors: one for each port and kind that met. */
+#define CTRL_ICMP_ENTRIES_MAX 196608u
+
+/** Add report->icmp to a report, if there is one. @return 0, -ENOMEM or -EINVAL. */
+int ctrl_icmp_encode(const struct ep_ctrl_report *report, json_t *object);
+
+/** Read it, if there is one. The account is the report's also on failure. @return 0, -EBADMSG or -ENOMEM with a sentence. */
+int ctrl_icmp_decode(const char *what, const json_t *object, uint32_t port_count,
+	struct ep_ctrl_report *report, struct ep_err *err);
+
+/** Most bytes of its JSON beside its keys. */
+size_t ctrl_icmp_bytes_max(uint32_t port_count);
 
 /* --- States (fsm.c) --------------------------------------------------------------------------- */
 

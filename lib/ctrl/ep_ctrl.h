@@ -28,6 +28,7 @@
 #include <ep_acct.h>
 #include <ep_base.h>
 #include <ep_range.h>
+#include <ep_slow.h>
 #include <ep_wire.h>
 
 #include <stdbool.h>
@@ -165,7 +166,7 @@ struct ep_ctrl_pacing {
 	double clock_drift_ppm; /**< Largest drift of its clock, either way. */
 };
 
-/** The responder's whole account of a trial. Arrays [port_count], owned by whoever holds the struct (ep_ctrl_report_fini). */
+/** The responder's whole account of a trial. Arrays [port_count] and `icmp` are owned by whoever holds the struct (ep_ctrl_report_fini). */
 struct ep_ctrl_report {
 	uint32_t trial;
 	struct ep_ctrl_totals totals;
@@ -174,6 +175,8 @@ struct ep_ctrl_report {
 	uint64_t *down_sent;     /**< Probes its NIC accepted per port. */
 	bool has_pacing;         /**< `pacing` is there. */
 	struct ep_ctrl_pacing pacing;
+	struct ep_slow_icmp
+		*icmp; /**< ICMP errors about what it sent; NULL: it did not look for them. */
 };
 
 /** Free the arrays. Accepts a zeroed struct, and a second call. */

@@ -79,8 +79,9 @@ static const struct column columns[] = {
 };
 #undef UP
 
-static_assert(EP_ARRAY_LEN(columns) + 2 == CTRL_REPORT_PARTS, "the arrays, totals and pacing");
-static_assert(EP_ARRAY_LEN(columns) * EP_RANGE_PORTS * REPORT_NUMBER_BYTES + REPORT_REST_BYTES <=
+static_assert(EP_ARRAY_LEN(columns) + 3 == CTRL_REPORT_PARTS, "the arrays, totals, pacing, icmp");
+static_assert(EP_ARRAY_LEN(columns) * EP_RANGE_PORTS * REPORT_NUMBER_BYTES + REPORT_REST_BYTES +
+			CTRL_ICMP_ENTRIES_MAX * REPORT_NUMBER_BYTES + (16u << 10) <=
 		EP_CTRL_FRAME_MAX,
 	"a report of every port must fit a frame, whatever its numbers");
 
@@ -89,7 +90,8 @@ ctrl_report_bytes_max(uint32_t port_count)
 {
 	const size_t ports = port_count < EP_RANGE_PORTS ? port_count : EP_RANGE_PORTS;
 
-	return EP_ARRAY_LEN(columns) * ports * REPORT_NUMBER_BYTES + REPORT_REST_BYTES;
+	return EP_ARRAY_LEN(columns) * ports * REPORT_NUMBER_BYTES + REPORT_REST_BYTES +
+		ctrl_icmp_bytes_max((uint32_t)ports);
 }
 
 static uint64_t *
@@ -145,6 +147,8 @@ ctrl_report_encode(const void *body, json_t *object)
 	ret = ctrl_fields_encode(&totals_fields, &report->totals, totals);
 	if (ret == 0)
 		ret = pacing_encode(report, object);
+	if (ret == 0)
+		ret = ctrl_icmp_encode(report, object);
 	for (size_t i = 0; ret == 0 && i < EP_ARRAY_LEN(columns); i++)
 		ret = column_encode(&columns[i], report, object);
 	return ret;
@@ -158,10 +162,6 @@ pacing_decode(
 	const json_t *pacing = json_object_get(object, "pacing");
 
 	report->has_pacing = pacing != NULL;
-	/* An unknown key must not take its place: "v", "type", "trial" and the parts but one. */
-	if (pacing == NULL && json_object_size(object) > 3 + CTRL_REPORT_PARTS - 1)
-		return ep_err_set(err, -EBADMSG, "%s from the peer: has %zu fields, allowed: %d",
-			what, json_object_size(object), 3 + CTRL_REPORT_PARTS - 1);
 	if (pacing == NULL)
 		return 0;
 	if (!json_is_object(pacing) || json_object_size(pacing) > pacing_fields.count)
@@ -169,6 +169,20 @@ pacing_decode(
 			"%s from the peer: pacing must be an object of %zu fields", what,
 			pacing_fields.count);
 	return ctrl_fields_decode(what, &pacing_fields, pacing, &report->pacing, err);
+}
+
+/* An unknown key must not take the place of an optional one: "v", "type", "trial" and the parts that are there. */
+static int
+parts_check(const char *what, const json_t *object, struct ep_err *err)
+{
+	const int missing = (json_object_get(object, "pacing") == NULL) +
+		(json_object_get(object, "icmp") == NULL);
+	const int allowed = 3 + CTRL_REPORT_PARTS - missing;
+
+	if (json_object_size(object) <= (size_t)allowed)
+		return 0;
+	return ep_err_set(err, -EBADMSG, "%s from the peer: has %zu fields, allowed: %d", what,
+		json_object_size(object), allowed);
 }
 
 static int
@@ -233,7 +247,9 @@ ctrl_report_decode(
 	struct ep_ctrl_report *report = body;
 	int ret;
 
-	ret = totals_decode(what, object, report, err);
+	ret = parts_check(what, object, err);
+	if (ret == 0)
+		ret = totals_decode(what, object, report, err);
 	if (ret == 0)
 		ret = pacing_decode(what, object, report, err);
 	if (ret < 0)
@@ -243,6 +259,8 @@ ctrl_report_decode(
 	ret = report_alloc(report, port_count, err);
 	for (size_t i = 0; ret == 0 && i < EP_ARRAY_LEN(columns); i++)
 		ret = column_decode(what, &columns[i], object, report, err);
+	if (ret == 0)
+		ret = ctrl_icmp_decode(what, object, port_count, report, err);
 	if (ret < 0)
 		ep_ctrl_report_fini(report);
 	return ret;
@@ -255,5 +273,7 @@ ep_ctrl_report_fini(struct ep_ctrl_report *report)
 	free(report->down_sent);
 	report->up = NULL;
 	report->down_sent = NULL;
+	free(report->icmp);
+	report->icmp = NULL;
 	report->port_count = 0;
 }

@@ -137,6 +137,7 @@ lane_create(struct ep_engine *e, struct side *s, uint32_t i, struct lane **out)
 	l->port_id = s->info.port_id;
 	l->pool = ep_dev_pool(s->cfg.dev, (uint16_t)i);
 	lane_mbufs(l);
+	l->slow_rx = s->cfg.slow_rx;
 	l->readdress = e->cfg.space.address_count > 1;
 	l->ports_in_row = ports_in_row(e->cfg.range);
 	l->address_base = ep_wire_get32(
@@ -206,6 +207,8 @@ side_create(struct ep_engine *e, uint32_t side)
 		ret = learn_create(e, s);
 	for (uint32_t i = 0; i < s->cfg.worker_count && ret == 0; i++)
 		ret = lane_create(e, s, i, &s->lane[i]);
+	if (ret == 0)
+		s->lane[0]->slow_tx = s->cfg.slow_tx;
 	if (ret == 0 && e->cfg.path != NULL) {
 		ret = stage_create(e, side);
 		s->lane[0]->stage = s->stage;
@@ -425,6 +428,7 @@ lane_receive(struct ep_engine *e, const struct side *s, struct lane *l)
 		.echo = e->trial.echo,
 		.oneway = e->cfg.side_count == 2 && !rtt,
 		.rtt = rtt,
+		.slow = l->slow_rx != NULL,
 	};
 
 	l->rx = e->hot->rx_choose(&choice);
@@ -602,6 +606,28 @@ ep_engine_start(struct ep_engine *e, uint32_t side)
 
 	__atomic_store_n(&e->side[side].start_cycles, ep_engine_now_cycles() + lead_cycles,
 		__ATOMIC_RELEASE);
+}
+
+/*
+ * Workers read the template while this writes: eight bytes at once, the destination MAC and what follows it, so that none sees a
+ * half of each.
+ */
+void
+ep_engine_next_hop(struct ep_engine *e, uint32_t side, const uint8_t mac[6])
+{
+	struct side *s = &e->side[side];
+
+	memcpy(s->cfg.ends.dst_mac, mac, 6);
+	for (uint32_t i = 0; s->tmpl != NULL && i < e->trial.sizes.count; i++) {
+		uint8_t *header = s->tmpl[i].header;
+		uint64_t word;
+
+		static_assert(
+			offsetof(struct ep_wire_tmpl, header) == 0, "as aligned as the template");
+		memcpy(&word, header, sizeof(word));
+		memcpy(&word, mac, 6);
+		__atomic_store_n((uint64_t *)(void *)header, word, __ATOMIC_RELAXED);
+	}
 }
 
 void

@@ -59,6 +59,7 @@ struct lane_count {
 	uint64_t tx_short;
 	uint64_t not_sent;       /* Copy of pace.skipped_count. */
 	uint64_t learned;        /* Over all trials. */
+	uint64_t slow_sent;      /* Frames of slow_tx. */
 	uint64_t last_tx_cycles; /* Of the last burst of the stream that the NIC took any of. */
 };
 
@@ -93,6 +94,8 @@ struct __rte_cache_aligned lane {
 	struct ep_wire_tagger *tagger;
 	struct ep_wire_tagger *old_tagger; /* Key of the trial before; NULL for the first. */
 	struct stage *stage;               /* NULL: no path model. */
+	struct rte_ring *slow_rx;          /* What is no probe goes there; NULL: nowhere. */
+	struct rte_ring *slow_tx;          /* What comes from there is sent; NULL: none. */
 	uint64_t clock_base_cycles;
 	uint64_t clock_ns_mult;
 	uint64_t ol_flags;         /* Of sent mbufs, for checksum offload. */
@@ -195,6 +198,7 @@ struct rx_choice {
 	bool echo;   /* Responder: answers; learns as well. */
 	bool oneway; /* Both ends on one clock. */
 	bool rtt;    /* Initiator: echoes come back. */
+	bool slow;   /* What is no probe goes to the slow path. */
 };
 
 /** What a lane sends in a trial. */
@@ -215,6 +219,9 @@ struct hot {
 
 /** The best that this CPU can run. */
 const struct hot *hot_choose(void);
+
+/** Send what others put into a lane's ring: a burst at most. */
+void slow_send(struct lane *l);
 
 /** Free what waits for delivery or was held back, at the end of a session. */
 void stage_fini(struct stage *s);

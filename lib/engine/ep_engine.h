@@ -25,6 +25,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct rte_ring;
+
 /** Most latency histograms a direction has: blocks of neighbouring ports. */
 #define EP_ENGINE_BLOCKS_MAX 16
 
@@ -92,6 +94,10 @@ struct ep_engine_side_cfg {
 	uint32_t
 		first_worker; /**< Workers first_worker to first_worker + worker_count - 1 serve it. */
 	uint32_t worker_count; /**< At least 1, at most the device's queue pairs. */
+	struct rte_ring *
+		slow_rx; /**< Frames that are no probes are put here, to be freed by who takes them; NULL: none. */
+	struct rte_ring *
+		slow_tx; /**< Frames that the side's first worker sends for others; NULL: none. Both borrowed. */
 };
 
 struct ep_engine_cfg {
@@ -168,6 +174,9 @@ int ep_engine_prepare(struct ep_engine *e, const struct ep_engine_trial *trial, 
 /** Start the stream of a side, if the trial has one for it. */
 void ep_engine_start(struct ep_engine *e, uint32_t side);
 
+/** What the side sends goes to this MAC from now on: the next hop has another one. Also while workers run. */
+void ep_engine_next_hop(struct ep_engine *e, uint32_t side, const uint8_t mac[6]);
+
 /** Stop sending at once on every side, echoes included. The account stays. */
 void ep_engine_silence(struct ep_engine *e);
 
@@ -201,6 +210,7 @@ struct ep_engine_count {
 	uint64_t
 		max_gap_ns; /**< Largest time between two rounds of a worker's loop while the stream ran [ns]. */
 	uint64_t learned_flows; /**< Responder: flows whose address is known. */
+	uint64_t slow_sent;     /**< Frames of slow_tx that the NIC took. */
 };
 void ep_engine_count(const struct ep_engine *e, uint32_t side, struct ep_engine_count *count);
 

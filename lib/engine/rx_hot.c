@@ -1,5 +1,7 @@
 #include "hot.h"
 
+#include <rte_ring.h>
+
 /*
  * A burst is taken apart into one array a field, so that ports, tag messages and tags are worked on for several probes at
  * once, and accounted probe by probe at the end, when the account's lines have come.
@@ -16,6 +18,7 @@ struct rx_mode {
 	bool echo;      /* Responder: answers each first copy. */
 	bool oneway;    /* Both ends on one clock: one-way latency. */
 	bool rtt;       /* Initiator: echoes carry the original's send time. */
+	bool slow;      /* What is no probe goes to the slow path. */
 };
 
 /** The probes of a burst between parsing and the account. */
@@ -39,6 +42,7 @@ struct rx_burst {
 	uint64_t src4[ENGINE_RX_BURST];        /* Plain IPv4: where it came from. */
 	bool plain[ENGINE_RX_BURST];           /* Where frames are read again. */
 	bool all_plain;
+	bool whole; /* The mbufs may go back in one piece. */
 	/* Echoes, in the order of arrival. */
 	uint32_t echo_index[ENGINE_RX_BURST];
 	struct rte_mbuf *echo_mbuf[ENGINE_RX_BURST];
@@ -90,6 +94,18 @@ rx_read(struct rx_burst *b, uint32_t i, struct rte_mbuf *m, const struct rx_mode
 	return true;
 }
 
+/* For the slow path, which may be done with it before or after this burst is freed. */
+static __rte_noinline void
+rx_slow(const struct lane *l, struct rx_burst *b, struct rte_mbuf *m)
+{
+	if (m->nb_segs != 1)
+		return;
+	b->whole = false;
+	rte_mbuf_refcnt_update(m, 1);
+	if (rte_ring_enqueue(l->slow_rx, m) != 0)
+		rte_mbuf_refcnt_update(m, -1);
+}
+
 static __rte_always_inline void
 rx_parse(struct lane *l, struct rx_burst *b, struct rte_mbuf **in, uint32_t n,
 	const struct rx_mode mode)
@@ -101,6 +117,8 @@ rx_parse(struct lane *l, struct rx_burst *b, struct rte_mbuf **in, uint32_t n,
 		if (unlikely(!rx_read(b, count, in[i], mode) ||
 			    b->field[count].flow >= flow_count)) {
 			l->count.foreign++;
+			if (mode.slow)
+				rx_slow(l, b, in[i]);
 			if (mode.echo)
 				b->free[b->free_count++] = in[i];
 			continue;
@@ -456,7 +474,6 @@ rx_body(struct lane *l, const struct rx_mode mode)
 	struct rx_burst b;
 	uint32_t now_ns;
 	uint16_t n;
-	bool whole;
 
 	n = rte_eth_rx_burst(l->port_id, l->rx_queue[l->rx_queue_next], in, ENGINE_RX_BURST);
 	l->rx_queue_next = l->rx_queue_next + 1u == l->rx_queue_count ? 0 : l->rx_queue_next + 1;
@@ -468,7 +485,7 @@ rx_body(struct lane *l, const struct rx_mode mode)
 	b.all_plain = true;
 	b.free_count = 0;
 	ep_wire_shape_init(&b.shape, mode.ipv6);
-	whole = rx_prefetch(l, in, n);
+	b.whole = rx_prefetch(l, in, n);
 	rx_parse(l, &b, in, n, mode);
 	if (likely(b.count > 0)) {
 		rx_flows(l, &b, mode);
@@ -482,9 +499,9 @@ rx_body(struct lane *l, const struct rx_mode mode)
 			rx_send_echoes(l, &b, mode);
 	}
 	if (mode.echo)
-		rx_free(b.free, b.free_count, whole);
+		rx_free(b.free, b.free_count, b.whole);
 	else
-		rx_free(in, n, whole);
+		rx_free(in, n, b.whole);
 	return n;
 }
 
@@ -504,33 +521,39 @@ struct rx_family {
 };
 
 /* One instance a meaningful combination: initiators never echo, responders never time a round trip. */
-#define RX_FAMILY(f, six)                                                                        \
-	RX_INSTANCE(rx_count##f, .ipv6 = six, .responder = true)                                 \
-	RX_INSTANCE(rx_count##f##_1, .ipv6 = six, .responder = true, .oneway = true)             \
-	RX_INSTANCE(rx_learn##f, .ipv6 = six, .responder = true, .learn = true)                  \
-	RX_INSTANCE(                                                                             \
-		rx_learn##f##_1, .ipv6 = six, .responder = true, .learn = true, .oneway = true)  \
-	RX_INSTANCE(rx_echo##f, .ipv6 = six, .responder = true, .learn = true, .echo = true)     \
-	RX_INSTANCE(rx_echo##f##_1, .ipv6 = six, .responder = true, .learn = true, .echo = true, \
-		.oneway = true)                                                                  \
-	RX_INSTANCE(rx_initiator##f, .ipv6 = six)                                                \
-	RX_INSTANCE(rx_initiator##f##_1, .ipv6 = six, .oneway = true)                            \
-	RX_INSTANCE(rx_initiator##f##_rtt, .ipv6 = six, .rtt = true)                             \
-	static const struct rx_family rx_family##f = {                                           \
-		.count = {rx_count##f, rx_count##f##_1},                                         \
-		.learn = {rx_learn##f, rx_learn##f##_1},                                         \
-		.echo = {rx_echo##f, rx_echo##f##_1},                                            \
-		.initiator = {rx_initiator##f, rx_initiator##f##_1},                             \
-		.rtt = rx_initiator##f##_rtt,                                                    \
+#define RX_FAMILY(f, six, slowly)                                                                  \
+	RX_INSTANCE(rx_count##f, .ipv6 = six, .slow = slowly, .responder = true)                   \
+	RX_INSTANCE(                                                                               \
+		rx_count##f##_1, .ipv6 = six, .slow = slowly, .responder = true, .oneway = true)   \
+	RX_INSTANCE(rx_learn##f, .ipv6 = six, .slow = slowly, .responder = true, .learn = true)    \
+	RX_INSTANCE(rx_learn##f##_1, .ipv6 = six, .slow = slowly, .responder = true,               \
+		.learn = true, .oneway = true)                                                     \
+	RX_INSTANCE(rx_echo##f, .ipv6 = six, .slow = slowly, .responder = true, .learn = true,     \
+		.echo = true)                                                                      \
+	RX_INSTANCE(rx_echo##f##_1, .ipv6 = six, .slow = slowly, .responder = true, .learn = true, \
+		.echo = true, .oneway = true)                                                      \
+	RX_INSTANCE(rx_initiator##f, .ipv6 = six, .slow = slowly)                                  \
+	RX_INSTANCE(rx_initiator##f##_1, .ipv6 = six, .slow = slowly, .oneway = true)              \
+	RX_INSTANCE(rx_initiator##f##_rtt, .ipv6 = six, .slow = slowly, .rtt = true)               \
+	static const struct rx_family rx_family##f = {                                             \
+		.count = {rx_count##f, rx_count##f##_1},                                           \
+		.learn = {rx_learn##f, rx_learn##f##_1},                                           \
+		.echo = {rx_echo##f, rx_echo##f##_1},                                              \
+		.initiator = {rx_initiator##f, rx_initiator##f##_1},                               \
+		.rtt = rx_initiator##f##_rtt,                                                      \
 	};
 
-RX_FAMILY(4, false)
-RX_FAMILY(6, true)
+RX_FAMILY(4, false, false)
+RX_FAMILY(6, true, false)
+RX_FAMILY(4_slow, false, true)
+RX_FAMILY(6_slow, true, true)
 
 lane_rx_fn
 HOT_NAME(rx_choose)(const struct rx_choice *c)
 {
-	const struct rx_family *f = c->ipv6 ? &rx_family6 : &rx_family4;
+	const struct rx_family *plain = c->ipv6 ? &rx_family6 : &rx_family4;
+	const struct rx_family *slow = c->ipv6 ? &rx_family6_slow : &rx_family4_slow;
+	const struct rx_family *f = c->slow ? slow : plain;
 
 	if (c->rtt)
 		return f->rtt;

@@ -91,6 +91,8 @@ worker_housekeeping(struct worker *w)
 		w->lane[i]->late = late;
 		if (w->lane[i]->stage != NULL)
 			w->lane[i]->stage->flushing = command == ENGINE_DRAIN;
+		if (w->lane[i]->slow_tx != NULL)
+			slow_send(w->lane[i]);
 	}
 	return command != ENGINE_STOP;
 }

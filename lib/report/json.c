@@ -273,9 +273,11 @@ json_port_lists(struct json_writer *w, const struct ep_result *r, const char *ke
 
 static json_t *
 json_port_dir(
-	struct json_writer *w, const struct ep_result_port_dir *p, const struct ep_result_ledger *l)
+	struct json_writer *w, const struct ep_result *r, uint32_t index, enum ep_result_dir dir)
 {
-	const bool sender = l->sender_known, receiver = l->receiver_known;
+	const struct ep_result_port_dir *p = &r->port[index].dir[dir];
+	const bool sender = r->ledger[dir].sender_known, receiver = r->ledger[dir].receiver_known;
+	const struct ep_slow_icmp *icmp = r->icmp[dir];
 	json_t *o = json_object();
 
 	json_put(w, o, "sent", json_count(p->sent, sender));
@@ -284,7 +286,19 @@ json_port_dir(
 	json_put(w, o, "duplicates", json_count(p->duplicates, receiver));
 	json_put(w, o, "reordered", json_count(p->reordered, receiver));
 	json_put(w, o, "late", json_count(p->late, receiver));
+	if (icmp != NULL && ep_slow_icmp_port_sum(&icmp->port[index]) > 0)
+		json_put(w, o, "icmp", report_icmp_port_json(icmp, index));
 	return o;
+}
+
+static void
+json_icmp(struct json_writer *w, const struct ep_result *r)
+{
+	json_t *o = json_object();
+
+	json_put(w, o, "up", report_icmp_json(r->icmp[EP_RESULT_UP]));
+	json_put(w, o, "down", report_icmp_json(r->icmp[EP_RESULT_DOWN]));
+	json_lines(w, "icmp", o);
 }
 
 static void
@@ -296,10 +310,8 @@ json_ports(struct json_writer *w, const struct ep_result *r)
 		json_t *o = json_object();
 
 		json_put(w, o, "port", json_integer(r->range->port[i]));
-		json_put(w, o, "up",
-			json_port_dir(w, &p->dir[EP_RESULT_UP], &r->ledger[EP_RESULT_UP]));
-		json_put(w, o, "down",
-			json_port_dir(w, &p->dir[EP_RESULT_DOWN], &r->ledger[EP_RESULT_DOWN]));
+		json_put(w, o, "up", json_port_dir(w, r, i, EP_RESULT_UP));
+		json_put(w, o, "down", json_port_dir(w, r, i, EP_RESULT_DOWN));
 		json_put(w, o, "verdict",
 			json_string(ep_result_port_verdict_name(ep_result_port_worst(p))));
 		json_entry(w, o);
@@ -561,6 +573,7 @@ ep_report_json(const struct ep_result *r, char **text)
 	json_ceiling(&w, r);
 	json_port_lists(&w, r, "dead_ports", EP_RESULT_PORT_DEAD);
 	json_port_lists(&w, r, "lossy_ports", EP_RESULT_PORT_LOSSY);
+	json_icmp(&w, r);
 	json_latencies(&w, r);
 	json_open(&w, "tcp", "[");
 	for (uint32_t i = 0; i < r->tcp_count; i++) {

@@ -39,6 +39,12 @@ struct json_t;
 /** A row of tcp[] as JSON; NULL without memory. */
 struct json_t *report_tcp_json(const struct ep_result_tcp *row);
 
+/** What is known of ICMP errors in a direction, without its ports, as JSON; null where nobody looked. NULL without memory. */
+struct json_t *report_icmp_json(const struct ep_slow_icmp *a);
+
+/** The errors on a port, as a JSON list. NULL without memory. */
+struct json_t *report_icmp_port_json(const struct ep_slow_icmp *a, uint32_t port_index);
+
 /** Columns of the text report. */
 #define REPORT_COLUMNS 96
 
@@ -59,6 +65,12 @@ void report_wrap(struct report_buf *b, const char *lead, const char *text);
  * shows on many neighbours together.
  */
 void report_areas(struct report_buf *b, const struct ep_result *r, enum ep_result_dir dir);
+
+/** Append the ICMP errors that quoted our probes: a line for each kind and hop, with its ports. */
+void report_icmp(struct report_buf *b, const struct ep_result *r);
+
+/** Whether an ICMP error came about a port that is dead. */
+bool report_icmp_refused(const struct ep_result *r);
 
 /** Append what to do about a result that is not a pass, if there is something useful to say. */
 void report_hints(struct report_buf *b, const struct ep_result *r);

@@ -476,6 +476,7 @@ ep_report_text(const struct ep_result *r, char **text)
 		report_ceiling(&b, r);
 		text_latency(&b, r);
 		text_ports(&b, r, &t);
+		report_icmp(&b, r);
 		text_ruled_out(&b, r, &t);
 		text_impair(&b, r);
 	}

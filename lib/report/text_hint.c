@@ -118,6 +118,10 @@ hint_fail(struct report_buf *b, const struct ep_result *r, bool *said)
 			"Dead ports: look for UDP rules (firewall, security group, NAT) that leave "
 			"these ports out. Dead up: "
 			"rules towards the server; dead down: rules for its answers.");
+	if (report_icmp_refused(r))
+		hint_say(b, said,
+			"The ICMP errors name the hops that refuse dead ports: look at their rules "
+			"first.");
 	hint_tcp(b, r, said);
 	if (hint_any_tcp_shut(r) && !report_is_tcp(r))
 		hint_say(b, said,

@@ -10,6 +10,7 @@
 #include <ep_base.h>
 #include <ep_hist.h>
 #include <ep_range.h>
+#include <ep_slow.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -279,6 +280,8 @@ struct ep_result {
 	struct ep_range *range;               /**< Owned copy. */
 	struct ep_result_port *port;          /**< [range->port_count]. */
 	struct ep_result_impair_port *impair; /**< [range->port_count], NULL without --impair. */
+	struct ep_slow_icmp *icmp
+		[EP_RESULT_DIRS]; /**< ICMP errors about probes of a direction; NULL: not looked for. */
 	struct ep_result_ledger ledger[EP_RESULT_DIRS]; /**< Sum of the trials. */
 	uint64_t bytes[EP_RESULT_DIRS];                 /**< Sum of the trials [B]. */
 	struct ep_result_latency latency[EP_RESULT_LATS];
@@ -316,6 +319,9 @@ void ep_result_destroy(struct ep_result *r);
 
 /** Make room for the model's counts: r->impair becomes [port_count] zeros. @return 0 or -ENOMEM. */
 int ep_result_add_impair(struct ep_result *r);
+
+/** Make room for ICMP errors: r->icmp[dir] becomes an empty account, unless there is one. @return 0 or -ENOMEM. */
+int ep_result_add_icmp(struct ep_result *r, enum ep_result_dir dir);
 
 /* Append one entry (a copy; texts are cut where too long). @return 0 or -ENOMEM. */
 int ep_result_add_trial(struct ep_result *r, const struct ep_result_trial *trial);

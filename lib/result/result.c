@@ -38,6 +38,8 @@ ep_result_destroy(struct ep_result *r)
 	free(r->range);
 	free(r->port);
 	free(r->impair);
+	for (int d = 0; d < EP_RESULT_DIRS; d++)
+		free(r->icmp[d]);
 	free(r->block);
 	free(r->trial);
 	free(r->interval);
@@ -60,6 +62,14 @@ ep_result_add_impair(struct ep_result *r)
 	free(r->impair);
 	r->impair = impair;
 	return 0;
+}
+
+int
+ep_result_add_icmp(struct ep_result *r, enum ep_result_dir dir)
+{
+	if (r->icmp[dir] != NULL)
+		return 0;
+	return ep_slow_icmp_create(r->range->port_count, &r->icmp[dir]);
 }
 
 /* The list, moved if need be, with room for one more entry; NULL (list unchanged) without memory. */

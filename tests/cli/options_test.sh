@@ -25,6 +25,11 @@ fails_with 2 "\-\-fast.*unknown option" "an unknown option" "$EP_BIN" loop --fas
 fails_with 2 "\-\-once is no option of everyport loop" "an option of another command" "$EP_BIN" loop --once
 fails_with 2 "\-\-peer 127.0.0.1.*two --dev" "a server behind the in-memory pair" "$EP_BIN" loop --peer 127.0.0.1
 fails_with 2 "needs --peer" "a check of nowhere" "$EP_BIN" loop --tcp 443
+fails_with 2 "\-\-addr 198.18.0.2.*prefix, such as 198.18.0.2/24" "an address without its prefix" "$EP_BIN" loop --addr 198.18.0.2
+fails_with 2 "\-\-addr.*prefix.*33.*32" "a prefix that is too long" "$EP_BIN" loop --addr 198.18.0.2/33
+fails_with 2 "\-\-addr: give one for each of two --dev" "addresses without devices" "$EP_BIN" loop --addr 198.18.0.2/24 --addr 198.18.0.3/24
+fails_with 2 "\-\-addr is no option of everyport run" "an address where the kernel has one" "$EP_BIN" run --addr 198.18.0.2/24
+fails_with 2 "two families" "addresses of two families" "$EP_BIN" loop --dev net_tap0 --dev net_tap1 --addr 198.18.0.2/24 --addr 2001:2::3/64
 fails_with 2 "\-\-rate needs a value" "an option without its value" "$EP_BIN" loop --rate
 fails_with 2 "stray.*not an option" "a stray word" "$EP_BIN" loop stray
 fails_with 2 "\-\-html.*not in this version" "what is not there yet is refused" "$EP_BIN" loop --html x

@@ -154,6 +154,26 @@ counts_random(struct rng *rng, void *counts, size_t bytes)
 }
 
 static void
+icmp_random(struct rng *rng, struct ep_ctrl_report *report)
+{
+	assert_int_equal(ep_slow_icmp_create(UTIL_PORTS, &report->icmp), 0);
+	for (int v = 0; v < EP_SLOW_OTHER; v++)
+		report->icmp->count[v] = any_count(rng);
+	report->icmp->missed = any_count(rng);
+	for (int i = 0; i < 10; i++) {
+		struct ep_slow_kind kind = {
+			.type = (uint8_t)between(rng, 0, 255),
+			.code = (uint8_t)between(rng, 0, 255),
+			.mtu_bytes = (uint32_t)between(rng, 0, UINT32_MAX),
+		};
+
+		any_ip(rng, &kind.from);
+		ep_slow_icmp_add(report->icmp, (uint32_t)rng_below(rng, UTIL_PORTS), &kind,
+			(uint32_t)between(rng, 1, UINT32_MAX));
+	}
+}
+
+static void
 report_random(struct rng *rng, struct ep_ctrl_report *report)
 {
 	report->trial = UTIL_TRIAL;
@@ -174,6 +194,7 @@ report_random(struct rng *rng, struct ep_ctrl_report *report)
 	counts_random(rng, &report->pacing.departure_count,
 		offsetof(struct ep_ctrl_pacing, clock_error_ppm) -
 			offsetof(struct ep_ctrl_pacing, departure_count));
+	icmp_random(rng, report);
 	counts_random(rng, report->down_sent, UTIL_PORTS * sizeof(*report->down_sent));
 	for (uint32_t i = 0; i < UTIL_PORTS; i++) {
 		struct ep_acct_port *port = &report->up[i];
@@ -237,11 +258,24 @@ pacing_equal(const struct ep_ctrl_pacing *a, const struct ep_ctrl_pacing *b)
 		0;
 }
 
+/* Entries of kinds that differ: what they say, port by port. */
+static bool
+icmp_equal(const struct ep_slow_icmp *a, const struct ep_slow_icmp *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return memcmp(a->count, b->count, sizeof(a->count)) == 0 && a->missed == b->missed &&
+		a->kind_count == b->kind_count &&
+		memcmp(a->kind, b->kind, a->kind_count * sizeof(a->kind[0])) == 0 &&
+		memcmp(a->port, b->port, a->port_count * sizeof(a->port[0])) == 0;
+}
+
 static bool
 report_equal(const struct ep_ctrl_report *a, const struct ep_ctrl_report *b)
 {
 	return a->trial == b->trial && a->port_count == b->port_count &&
 		a->has_pacing == b->has_pacing && pacing_equal(&a->pacing, &b->pacing) &&
+		icmp_equal(a->icmp, b->icmp) &&
 		memcmp(&a->totals, &b->totals, sizeof(a->totals)) == 0 &&
 		memcmp(a->up, b->up, a->port_count * sizeof(*a->up)) == 0 &&
 		memcmp(a->down_sent, b->down_sent, a->port_count * sizeof(*a->down_sent)) == 0;

@@ -181,6 +181,21 @@ report_of_every_port_with_the_largest_numbers_fits_a_frame(void **state)
 	for (uint64_t *count = &report.pacing.departure_count;
 		count <= &report.pacing.receive_ring_pkts; count++)
 		*count = INT64_MAX;
+	assert_int_equal(ep_slow_icmp_create(EP_RANGE_PORTS, &report.icmp), 0);
+	for (uint32_t k = 0; k < EP_SLOW_KINDS_MAX; k++)
+		for (uint32_t i = 0; i < (k <= EP_SLOW_PORT_KINDS ? EP_RANGE_PORTS : 1); i++)
+			ep_slow_icmp_add(report.icmp, i,
+				&(struct ep_slow_kind){
+					.from = {EP_WIRE_IPV6,
+						{0x20, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+							0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+							(uint8_t)(0x80 + k)}},
+					.type = 255,
+					.code = 255,
+					.mtu_bytes = UINT32_MAX,
+				},
+				UINT32_MAX);
+	assert_int_equal(report.icmp->kind_count, EP_SLOW_KINDS_MAX);
 	assert_int_equal(ctrl_msg_encode(CTRL_REPORT, &report, &frame), 0);
 	assert_true(ctrl_buf_len(&frame) - 4 <= ctrl_report_bytes_max(EP_RANGE_PORTS));
 	assert_true(ctrl_report_bytes_max(EP_RANGE_PORTS) <= EP_CTRL_FRAME_MAX);
@@ -210,8 +225,8 @@ every_field_must_be_there(void **state)
 		{
 			json_t *less = json_copy(whole);
 
-			if (strcmp(key, "pacing") == 0) {
-				json_decref(less); /* optional: report_may_come_without_pacing */
+			if (strcmp(key, "pacing") == 0 || strcmp(key, "icmp") == 0) {
+				json_decref(less); /* optional: report_may_come_without_... */
 				continue;
 			}
 			json_object_del(less, key);
@@ -289,6 +304,12 @@ no_field_may_be_of_another_type_or_far_out_of_bounds(void **state)
 		body_free(msg, &in);
 	}
 }
+
+/* What came to a responder from one hop: its type, and arrays of an entry. */
+#define ICMP(type, port, hop, count)                                                               \
+	"{\"verified\":1,\"unverified\":2,\"forged\":3,\"foreign\":4,\"missed\":5,\"hops\":["      \
+	"{\"from\":\"198.18.0.1\",\"type\":" type ",\"code\":13,\"mtu_bytes\":0}],\"port\":[" port \
+	"],\"hop\":[" hop "],\"count\":[" count "]}"
 
 /* A responder's pacing with a burst and a drift. */
 #define PACING(burst, drift)                                                                      \
@@ -398,6 +419,19 @@ bounds_are_exact(void **state)
 		{CTRL_REPORT, "pacing", PACING("1", "1.5"), 0},
 		{CTRL_REPORT, "pacing", PACING("1", "-1"), -EBADMSG},
 		{CTRL_REPORT, "pacing", PACING("1", "0,\"x\":1"), -EBADMSG},
+		{CTRL_REPORT, "icmp", "{}", -EBADMSG},
+		{CTRL_REPORT, "icmp", "null", -EBADMSG},
+		{CTRL_REPORT, "icmp", ICMP("3", "0", "0", "1"), 0},
+		{CTRL_REPORT, "icmp", ICMP("255", "2", "1", "4294967295"), 0},
+		{CTRL_REPORT, "icmp", ICMP("256", "0", "0", "1"), -EBADMSG},
+		{CTRL_REPORT, "icmp", ICMP("3", "3", "0", "1"), -EBADMSG},
+		{CTRL_REPORT, "icmp", ICMP("3", "0", "2", "1"), -EBADMSG},
+		{CTRL_REPORT, "icmp", ICMP("3", "0", "0", "0"), -EBADMSG},
+		{CTRL_REPORT, "icmp", ICMP("3", "0", "0", "4294967296"), -EBADMSG},
+		{CTRL_REPORT, "icmp", ICMP("3", "0,1", "0", "1"), -EBADMSG},
+		{CTRL_REPORT, "icmp", ICMP("3", "0", "0", "1,1"), -EBADMSG},
+		{CTRL_REPORT, "icmp", ICMP("3,\"x\":0", "0", "0", "1"), -EBADMSG},
+		{CTRL_REPORT, "icmp", ICMP("3", "", "", ""), 0},
 	};
 	struct rng rng = rng_from_env();
 
@@ -438,11 +472,32 @@ report_may_come_without_pacing(void **state)
 	body_free(CTRL_REPORT, &out);
 	json_object_set_new(object, "other", json_integer(1));
 	assert_int_equal(decode_json(object, CTRL_REPORT, NULL, &err), -EBADMSG);
-	assert_string_equal(err.text, "report from the peer: has 14 fields, allowed: 13");
+	assert_string_equal(err.text, "report from the peer: has 15 fields, allowed: 14");
 	json_decref(object);
 	in.report.has_pacing = false;
 	object = json_of(CTRL_REPORT, &in);
 	assert_null(json_object_get(object, "pacing"));
+	json_decref(object);
+	body_free(CTRL_REPORT, &in);
+}
+
+static void
+report_may_come_without_icmp(void **state)
+{
+	struct rng rng = rng_from_env();
+	struct ep_ctrl_event in, out;
+	struct ep_err err;
+	json_t *object;
+
+	(void)state;
+	body_random(&rng, CTRL_REPORT, &in);
+	object = json_of(CTRL_REPORT, &in);
+	assert_int_equal(json_object_del(object, "icmp"), 0);
+	assert_int_equal(decode_json(object, CTRL_REPORT, &out, &err), 0);
+	assert_null(out.report.icmp);
+	body_free(CTRL_REPORT, &out);
+	json_object_set_new(object, "other", json_integer(1));
+	assert_int_equal(decode_json(object, CTRL_REPORT, NULL, &err), -EBADMSG);
 	json_decref(object);
 	body_free(CTRL_REPORT, &in);
 }
@@ -694,6 +749,7 @@ main(void)
 		cmocka_unit_test(no_field_may_be_of_another_type_or_far_out_of_bounds),
 		cmocka_unit_test(bounds_are_exact),
 		cmocka_unit_test(report_may_come_without_pacing),
+		cmocka_unit_test(report_may_come_without_icmp),
 		cmocka_unit_test(sweep_must_have_mode_echo),
 		cmocka_unit_test(a_sentence_names_field_value_and_bounds),
 		cmocka_unit_test(what_is_no_message_is_refused),

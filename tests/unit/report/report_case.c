@@ -129,6 +129,37 @@ case_pass(void)
 	return r;
 }
 
+/* A firewall that rejects, a host behind it that is not listening on one port, and errors that count for no port. */
+static void
+add_icmp(struct ep_result *r)
+{
+	static const struct ep_slow_kind kind[] = {
+		{.from = {EP_WIRE_IPV4, {198, 18, 0, 1}}, .type = 3, .code = 13},
+		{.from = {EP_WIRE_IPV4, {198, 18, 1, 2}}, .type = 3, .code = 3},
+		{.from = {EP_WIRE_IPV6, {0x20, 0x01, 0, 2, [15] = 1}},
+			.type = 2,
+			.mtu_bytes = 1280},
+	};
+	struct ep_slow_icmp *up, *down;
+
+	assert_int_equal(ep_result_add_icmp(r, EP_RESULT_UP), 0);
+	assert_int_equal(ep_result_add_icmp(r, EP_RESULT_DOWN), 0);
+	up = r->icmp[EP_RESULT_UP];
+	down = r->icmp[EP_RESULT_DOWN];
+	for (uint32_t port = 50003; port <= 50005; port++)
+		ep_slow_icmp_add(up, r->range->index[port], &kind[0], port - 50000);
+	ep_slow_icmp_add(up, r->range->index[443], &kind[0], 1);
+	ep_slow_icmp_add(up, r->range->index[50005], &kind[1], 1);
+	ep_slow_icmp_add(up, r->range->index[50005], NULL, 2);
+	up->count[EP_SLOW_FLOW] = 12;
+	up->count[EP_SLOW_PORT] = 4;
+	up->count[EP_SLOW_FOREIGN] = 7;
+	up->missed = 1;
+	ep_slow_icmp_add(down, r->range->index[50010], &kind[2], 1);
+	down->count[EP_SLOW_FLOW] = 1;
+	down->count[EP_SLOW_FORGED] = 1234;
+}
+
 static struct ep_result *
 case_fail(void)
 {
@@ -156,6 +187,7 @@ case_fail(void)
 	assert_int_equal(
 		ep_result_warn(r, "AF_PACKET was used: every probe is copied by the kernel"), 0);
 	add_intervals(r);
+	add_icmp(r);
 	util_judge(r);
 	return r;
 }

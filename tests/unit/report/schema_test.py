@@ -15,8 +15,9 @@ import sys
 FREE = {("config",), ("host",)}
 # The same, wherever they are: counts by status.
 FREE_NAMES = {"causes"}
-# Members that may be absent.
+# Members that may be absent, and names of those that may be wherever they are.
 OPTIONAL = {("impair",), ("ceiling",)}
+OPTIONAL_NAMES = {"icmp"}
 
 
 def objects(value, path=()):
@@ -46,7 +47,7 @@ def mutations(result):
         at(changed, path)["misspelt"] = 1
         yield f"extra key in {path}", changed
         for key in member:
-            if path + (key,) in OPTIONAL:
+            if path + (key,) in OPTIONAL or (path and key in OPTIONAL_NAMES):
                 continue
             changed = copy.deepcopy(result)
             del at(changed, path)[key]
