@@ -26,14 +26,19 @@ held()
 
 # ---- stalled and broken --------------------------------------------------------------------------------------------------------
 
+"$lab" exec firewall nft -f - <<'END'
+add table inet watch
+add chain inet watch f { type filter hook forward priority 20; policy accept; }
+add rule inet watch f udp dport 50000-50399 counter
+END
 # load_goes_on: more than the 400 probes of the sweep went through the firewall.
 load_goes_on()
 {
-	(($("$lab" counters up | awk '{n += $2} END {print n + 0}') > 1400))
+	(($("$lab" exec firewall nft list chain inet watch f | sed -n 's/.* packets \([0-9]*\) .*/\1/p') > 800))
 }
 
 serve
-start_run --ports 50000-50399 --sweep-rate 1kpps --sweeps 1 --rate 1kpps --duration 12s --udp-stun none --tcp-timeout 1s
+start_run --ports 50000-50399 --sweep-rate 1kpps --sweeps 1 --rate 1kpps --duration 14s --udp-stun none --tcp-timeout 1s
 wait_for 60 load_goes_on || echo "# the load never came"
 "$lab" exec firewall nft -f - <<'END'
 add table inet hole
@@ -54,7 +59,7 @@ number_is "$(held 443 '.held.answered')" -gt "$(held 80 '.held.answered')" "... 
 number_is "$(held 443 '.held.longest_silence_s | floor')" -ge 4 "... and was silent for as long as packets were dropped"
 for port in 443 80; do
 	number_is "$(held $port '.held.load_s | floor')" -ge 0 "... it is said when, counted from the beginning of the load: TCP $port"
-	number_is "$(held $port '.held.load_s | floor')" -le 8 "... which is not its end"
+	number_is "$(held $port '.held.load_s | floor')" -lt 14 "... and before its end"
 done
 is "$(held 7881 '.held.event_s')" null "nothing happened to the third"
 number_is "$(held 7881 '.held.answered')" -ge 12 "... which answered a message each second"

@@ -56,7 +56,7 @@ is "$(open_rows)" '["tcp 5349 connect","tcp 5349 turn-tls","tcp 7880 connect","t
 is "$(value '.tcp[] | select(.check == "turn-tls") | .tls.subject')" '"CN=turn.example"' "... TURN by the name in the file"
 like "$(value .warnings)" 'relay_range' "... and says the same of the file"
 
-run_valid --livekit-yaml "$yaml" "${ice[@]}" --rate 1kpps --duration 2s --sweeps 1
+run --livekit-yaml "$yaml" "${ice[@]}" --rate 1kpps --duration 2s --sweeps 1
 fallback_code_is 0 "run takes them, too"
 succeeds "... as the schema says" "$check" "$json" schema
 is "$(value '[.config.ports, (.ports | length)]')" '["50000-50199",200]' "... and its media ports are those of the file"

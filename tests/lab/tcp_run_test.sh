@@ -31,7 +31,7 @@ is "$code $(value '[.tcp[] | select(.port != 3478 or .transport == "udp") | .sta
 is "$(complaints "$tmp/all.pcap")" 0 "tshark decodes questions and answers without a complaint"
 
 capture "$tmp/udp.pcap" firewall in0 "udp port 443"
-run_valid --ports 50000-50499 --rate 2kpps --duration 4s --sweeps 1
+run --ports 50000-50499 --rate 2kpps --duration 4s --sweeps 1
 stop "$capture_pid" INT
 fallback_code_is 0 "run against serve passes with the checks of the default preset"
 succeeds "... as the schema says" "$check" "$json" schema closes
