@@ -160,6 +160,9 @@ is "$code $(row "$silent" capacity '.capacity | "\(.established) \(.answered) \(
 	"connections that do not answer do not count"
 tcp --udp-stun none --tcp "$http=http" --connections 20 --port "$shut" --hold 100ms
 is "$code $(row "$shut" capacity '.capacity.causes.refused')" "1 20" "connects that fail are told by cause"
+like "$(row "$shut" capacity .detail)" '^0 of 20 established.*; 20 refused$' "... in words as well"
+like "$(as_user "$bin" tcp 127.0.0.1 --udp-stun none --tcp "$http=http" --connections 20 --hold 100ms)" \
+	"many connections +failed +p50 +p99 +max.*TCP $http connect +0 +[0-9.]+ ms.*TCP $http answer +0 +[0-9.]+ ms" "the report has their times"
 tcp --udp-stun none --tcp "$silent=connect" --idle 1s --tcp-timeout 500ms
 is "$code $(row "$silent" idle '.idle | "\(.age_s) \(.alive) \(.connections)"')" "0 1 4 4" "idle connections of 1 s are alive"
 succeeds "... as the schema says" "$check" "$json" schema

@@ -72,6 +72,9 @@ is "$code $(row tcp 443 tls)" "0 open" "the issuer that is expected, in other le
 tcp "$responder" --tcp 443 --udp-stun none --sni "$web_name" --expect-issuer "Let's Encrypt"
 is "$code $(row tcp 443 tls)" "1 tls-failed" "another issuer than expected: tls-failed, exit 1"
 like "$(row tcp 443 tls .detail)" "$ca_name" "... and the issuer is named"
+tcp "$responder" --tcp 443 --udp-stun none --sni "$nobody_name"
+is "$code $(row tcp 443 tls)" "1 tls-failed" "a name that the server refuses: tls-failed, exit 1"
+like "$(row tcp 443 tls .detail)" 'TLS is spoken.*unrecognized name' "... with its reason"
 stop "$capture_pid" INT
 
 # ---- as tshark reads it ----------------------------------------------------------------------------------------------------
@@ -103,7 +106,7 @@ insert rule inet everyport to_responder udp dport 3478 counter drop
 END
 bad=9004,9005=tls,9006,9007,9008,9009
 for host in "$responder" $responder6; do
-	tcp "$host" --tcp 80,$bad --udp-stun 3478 --tcp-timeout 1500ms
+	tcp "$host" --tcp 80,$bad --udp-stun 3478 --tcp-timeout 2500ms
 	is "$code" 1 "ports that are shut in every way there is, $host: exit 1"
 	is "$(row tcp 80 http)" open "the port that is open stays open"
 	is "$(row tcp 9004 connect)" reset "accept, then a reset: reset"
