@@ -51,11 +51,49 @@ alone_time(char *buf, size_t len, const struct ep_result_tcp *row)
 					     : row->connect_ms;
 
 	snprintf(buf, len, "-");
-	if (row->idle.known)
-		snprintf(buf, len, "%.4g s", row->idle.age_s);
-	else if (ms > 0)
+	if (ms > 0)
 		ep_duration_format(buf, len, (uint64_t)(ms * 1e6));
 	return buf;
+}
+
+static void
+alone_line(struct report_buf *b, const struct ep_result_tcp *row, const char *time)
+{
+	char lead[80], name[16];
+
+	snprintf(lead, sizeof(lead), "  %-*s%-10s%-16s%-10s", NAME_COLUMNS,
+		row_name(name, sizeof(name), row), row->check, row->status, time);
+	report_wrap(b, lead, row->detail);
+}
+
+/* Whether two ages of an idle ladder ended in the same way. */
+static bool
+idle_is_same(const struct ep_result_tcp *a, const struct ep_result_tcp *b)
+{
+	const struct ep_result_idle *x = &a->idle, *y = &b->idle;
+
+	return x->known && y->known && row_is_port(a, b) && strcmp(a->status, b->status) == 0 &&
+		x->alive == y->alive && x->reset == y->reset && x->lost == y->lost &&
+		x->closed == y->closed && x->failed == y->failed;
+}
+
+/* The ages that ended in the same way, in one line: of those that lived the longest says most, of others the first. Returns the last. */
+static uint32_t
+alone_idle(struct report_buf *b, const struct ep_result *r, uint32_t first)
+{
+	const struct ep_result_tcp *row = &r->tcp[first];
+	uint32_t last = first;
+	char time[32];
+
+	while (last + 1 < r->tcp_count && idle_is_same(row, &r->tcp[last + 1]))
+		last++;
+	if (last == first)
+		snprintf(time, sizeof(time), "%.4g s", row->idle.age_s);
+	else
+		snprintf(time, sizeof(time), "%.4g-%.4g s", row->idle.age_s,
+			r->tcp[last].idle.age_s);
+	alone_line(b, row_is_open(row) ? &r->tcp[last] : row, time);
+	return last;
 }
 
 static void
@@ -65,12 +103,12 @@ tcp_alone(struct report_buf *b, const struct ep_result *r)
 		"time", "what came");
 	for (uint32_t i = 0; i < r->tcp_count; i++) {
 		const struct ep_result_tcp *row = &r->tcp[i];
-		char lead[80], name[16], time[32];
+		char time[32];
 
-		snprintf(lead, sizeof(lead), "  %-*s%-10s%-16s%-10s", NAME_COLUMNS,
-			row_name(name, sizeof(name), row), row->check, row->status,
-			alone_time(time, sizeof(time), row));
-		report_wrap(b, lead, row->detail);
+		if (row->idle.known)
+			i = alone_idle(b, r, i);
+		else
+			alone_line(b, row, alone_time(time, sizeof(time), row));
 	}
 }
 
