@@ -36,6 +36,8 @@ stop "$capture_pid" INT
 fallback_code_is 0 "run against serve passes with the checks of the default preset"
 succeeds "... as the schema says" "$check" "$json" schema closes
 is "$(value '[.tcp[].status] | unique')" '["open"]' "every row is open"
+is "$(value '[.tcp[] | select(.phase != "during" and .check != "connect" and .check != "tls" and .answer_ms == null)]')" '[]' \
+	"... with the time of its answer, however soon it came"
 for phase in before after; do
 	is "$(rows $phase '[.[] | "\(.transport) \(.port) \(.check)"] | sort')" \
 		'["tcp 443 connect","tcp 443 http","tcp 443 tls","tcp 7881 connect","tcp 7881 ice-tcp","tcp 80 connect","tcp 80 http","udp 443 stun","udp 443 turn"]' \
