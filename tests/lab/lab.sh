@@ -113,6 +113,13 @@ capture()
 	wait_for 10 grep -q "listening on" "$file.log"
 }
 
+# capture_end: ends it, with what the kernel had not handed over yet (it does so once a second).
+capture_end()
+{
+	sleep 1.2
+	stop "$capture_pid" INT
+}
+
 # Seconds since the epoch of the last packet of a capture, with fraction; 0 where there is none.
 last_packet()
 {

@@ -6,6 +6,8 @@ set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=lab.sh
 . "$(dirname "$0")/lab.sh"
+# shellcheck source=servers.sh
+. "$(dirname "$0")/servers.sh"
 
 lab_begin "the ports of a LiveKit server" --lean --tcp 5349,7880,7881 --stun 3478,7882
 ice=(--ufrag sessionufrag --pwd sessionpasswordsessionpassword)
@@ -49,12 +51,17 @@ serve --livekit-yaml "$yaml" "${ice[@]}"
 like "$(tail -1 "$tmp/serve.log")" 'TCP 5349 7880 7881 and UDP 3478$' "serve takes its ports from a LiveKit file"
 like "$(cat "$tmp/serve.log")" 'relay_range' "... and says what the file leaves out"
 
+capture "$tmp/all.pcap" firewall in0 "tcp or udp port 3478"
 tcp --livekit-yaml "$yaml" "${ice[@]}"
 is "$code" 0 "tcp takes the same ports from the same file: exit 0"
 is "$(open_rows)" '["tcp 5349 connect","tcp 5349 turn-tls","tcp 7880 connect","tcp 7880 http","tcp 7881 connect","tcp 7881 ice-tcp","udp 3478 stun","udp 3478 turn"]' \
 	"... each as what it is"
 is "$(value '.tcp[] | select(.check == "turn-tls") | .tls.subject')" '"CN=turn.example"' "... TURN by the name in the file"
 like "$(value .warnings)" 'relay_range' "... and says the same of the file"
+capture_end
+is "$(complaints "$tmp/all.pcap")" 0 "tshark decodes it without a complaint"
+is "$(tshark -r "$tmp/all.pcap" -Y 'tcp.port == 7881 && stun' -T fields -e stun.att.type 2>/dev/null | grep -c 0x0008)" 2 \
+	"... with message integrity in the question and in the answer"
 
 run --livekit-yaml "$yaml" "${ice[@]}" --rate 1kpps --duration 2s --sweeps 1
 fallback_code_is 0 "run takes them, too"

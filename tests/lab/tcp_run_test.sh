@@ -25,14 +25,15 @@ capture "$tmp/all.pcap" firewall in0 "tcp or udp port 443 or udp port 3478"
 code=0
 "$lab" exec initiator "$EP_BIN" tcp "$responder" --tcp 80,443,443=turn-tls,3478=turn,7881 --udp-stun 443,3478 --tcp-timeout 1s --json "$json" \
 	>"$tmp/report" 2>&1 || code=$?
-stop "$capture_pid" INT
+capture_end
 is "$code $(value '[.tcp[] | select(.port != 3478 or .transport == "udp") | .status] | unique')" '1 ["open"]' \
 	"serve answers each check but that of a port it does not listen on"
 is "$(complaints "$tmp/all.pcap")" 0 "tshark decodes questions and answers without a complaint"
+number_is "$(tshark -r "$tmp/all.pcap" -Y stun 2>/dev/null | wc -l)" -ge 10 "... a Binding by TCP, and a Binding and an Allocate on two UDP ports, each answered"
 
 capture "$tmp/udp.pcap" firewall in0 "udp port 443"
 run --ports 50000-50499 --rate 2kpps --duration 4s --sweeps 1
-stop "$capture_pid" INT
+capture_end
 fallback_code_is 0 "run against serve passes with the checks of the default preset"
 succeeds "... as the schema says" "$check" "$json" schema closes
 is "$(value '[.tcp[].status] | unique')" '["open"]' "every row is open"
@@ -55,6 +56,27 @@ is "$(value '[.tcp[] | select(.check == "tls") | .tls | "\(.alpn) \(.verified)"]
 tshark -r "$tmp/udp.pcap" -Y 'udp && stun' -T fields -e stun.id -e udp.length -e stun.type.class 2>/dev/null |
 	awk '$3 ~ /0x0*$/ {asked[$1] = $2; next} {n++; if ($2 > asked[$1] + 64) bad++} END {print n + 0, bad + 0}' >"$tmp/amplified"
 like "$(cat "$tmp/amplified")" '^[1-9][0-9]* 0$' "no answer by UDP is more than 64 bytes longer than its request"
+
+# ---- beside the data cores ---------------------------------------------------------------------------------------------------
+
+# cpus_of THREAD: where a thread of the initiator may run.
+cpus_of()
+{
+	local task
+
+	for task in /proc/"$(pid_in initiator)"/task/*; do
+		[[ $(cat "$task/comm") != "$1" ]] || awk '$1 == "Cpus_allowed_list:" {print $2}' "$task/status"
+	done
+}
+
+if (($(nproc) > 1)); then
+	core=$(taskset -cp $$ | sed 's/.*[-, ]//')
+	start_run --ports 50000-50099 --rate 1kpps --duration 20s --sweeps 1 --cores "$core"
+	wait_for 30 grep -q session "$tmp/run.log" || echo "# no session began"
+	is "$(cpus_of rte-worker-1)" "$core" "the data path has the core it was given"
+	unlike ",$(cpus_of everyport)," "[,-]$core," "... and the fallback check, which the main thread does, runs on the others"
+	stop "$run_pid" INT
+fi
 
 # ---- thousands of connections ----------------------------------------------------------------------------------------------
 

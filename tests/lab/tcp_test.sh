@@ -45,6 +45,7 @@ like "$(row tcp 443 tls .tls.version)" '^TLSv1\.3$' "nginx on 443: TLS 1.3"
 is "$(row tcp 443 tls '.tls | "\(.subject) \(.issuer) \(.verified)"')" "CN=$web_name CN=$ca_name false" \
 	"... subject and issuer of the certificate, which nobody vouches for"
 like "$(row tcp 443 tls .tls.days_left)" '^(29|30)$' "... and the days it has left"
+like "$(row tcp 443 tls .detail)" "TLSv1\.3 for http/1\.1, certificate of CN=$web_name, issued by CN=$ca_name" "... in a sentence, with what is spoken in it"
 is "$(row tcp 443 http .reply)" "HTTP 404 Not Found" "... HTTP over it"
 like "$(row tcp 3478 turn .reply)" "^401.*$turn_realm" "coturn by TCP: 401 with its realm"
 like "$(row tcp 443 turn-tls .reply)" "^401.*$turn_realm" "TURN behind the same port 443, by its name: 401 with coturn's realm"
@@ -75,7 +76,7 @@ like "$(row tcp 443 tls .detail)" "$ca_name" "... and the issuer is named"
 tcp "$responder" --tcp 443 --udp-stun none --sni "$nobody_name"
 is "$code $(row tcp 443 tls)" "1 tls-failed" "a name that the server refuses: tls-failed, exit 1"
 like "$(row tcp 443 tls .detail)" 'TLS is spoken.*unrecognized name' "... with its reason"
-stop "$capture_pid" INT
+capture_end
 
 # ---- as tshark reads it ----------------------------------------------------------------------------------------------------
 
