@@ -223,6 +223,7 @@ struct tc_hold_one {
 	struct ep_tcpcheck_hold state;
 	bool stalled;      /**< Now. */
 	uint64_t heard_ns; /**< The last sign of the peer. */
+	uint64_t asked_ns; /**< The first message since then; 0: none. */
 };
 
 struct tc_hold {

@@ -16,7 +16,7 @@ cleanup()
 	ip netns del "$loop_ns-c" 2>/dev/null || true
 	"$lab" down
 }
-lab_begin "held and idle connections" --lean
+lab_begin "held and idle connections" --lean --tcp 80,443,7881,9000-9003
 
 # held PORT [FILTER]: of the row of a held connection.
 held()
@@ -38,13 +38,17 @@ load_goes_on()
 }
 
 serve
-start_run --ports 50000-50399 --sweep-rate 1kpps --sweeps 1 --rate 1kpps --duration 14s --udp-stun none --tcp-timeout 1s
+# Services that answer nothing are known by their TCP: 9000 and 9001 are dropped below, 9002 and 9003 are not.
+start "$tmp/ends.log" "$lab" exec responder python3 "$top/tests/lab/tcp_ends.py" silent=9000 silent=9001 silent=9002 silent=9003
+wait_for 10 grep -q ready "$tmp/ends.log"
+start_run --ports 50000-50399 --sweep-rate 1kpps --sweeps 1 --rate 1kpps --duration 14s --udp-stun none --tcp-timeout 1s \
+	--tcp 80,443,7881,9000=ice-tcp,9001=connect,9002=ice-tcp,9003=connect
 wait_for 60 load_goes_on || echo "# the load never came"
 "$lab" exec firewall nft -f - <<'END'
 add table inet hole
 add chain inet hole f { type filter hook forward priority -400; policy accept; }
-add rule inet hole f tcp dport 443 counter drop
-add rule inet hole f tcp sport 443 counter drop
+add rule inet hole f tcp dport { 443, 9000, 9001 } counter drop
+add rule inet hole f tcp sport { 443, 9000, 9001 } counter drop
 add rule inet hole f tcp dport 80 counter reject with tcp reset
 END
 sleep 5
@@ -54,6 +58,7 @@ stop "$run_pid"
 code=$stopped_code
 fallback_code_is 1 "connections that do not survive the load: exit 1"
 is "$(held 443) $(held 80) $(held 7881)" "stalled broken open" "dropped: stalled; reset: broken; left alone: open"
+is "$(held 9000) $(held 9001) $(held 9002) $(held 9003)" "stalled stalled open open" "... so it is where the service answers nothing, asked or kept alive"
 number_is "$(held 443 '.held.stalls')" -ge 1 "... it is said how often it stalled"
 number_is "$(held 443 '.held.answered')" -gt "$(held 80 '.held.answered')" "... and it came back, as the broken one did not"
 number_is "$(held 443 '.held.longest_silence_s | floor')" -ge 4 "... and was silent for as long as packets were dropped"
