@@ -26,6 +26,9 @@ serve_check(const struct config *c, struct ep_err *err)
 {
 	if (common_ends_check(c, err) < 0)
 		return err->code;
+	if (c->ufrag != NULL && c->pwd == NULL)
+		return ep_err_set(err, -EINVAL,
+			"--ufrag %s: needs --pwd, the password of this user", c->ufrag);
 	if (listen_count(c) > EP_CTRL_LISTEN_MAX)
 		return ep_err_set(err, -ERANGE,
 			"--tcp and --control-port name %u ports, at most %u can be listened on",
@@ -73,6 +76,14 @@ serve_device(struct responder *r, const struct ep_dev_spec *spec, struct ep_err 
 	return common_rate(c, &c->rate, "--rate", r->info.speed_bps, &r->limit_pps, err);
 }
 
+/* There is no result to put them into. */
+static void
+serve_notes(const struct config *c)
+{
+	for (uint32_t i = 0; i < c->note_count; i++)
+		common_say(c, "%s: %s", c->livekit_path, c->note[i]);
+}
+
 /* Returns 0 or an exit code. */
 static int
 serve_prepare(struct responder *r, struct ep_err *err)
@@ -82,6 +93,7 @@ serve_prepare(struct responder *r, struct ep_err *err)
 
 	if (serve_check(c, err) < 0)
 		return EXIT_USAGE;
+	serve_notes(c);
 	if (ep_xport_key_read(c->key_file, r->key, err) < 0)
 		return EXIT_USAGE;
 	if (serve_spec(r, &spec, err) < 0)

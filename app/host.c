@@ -83,6 +83,20 @@ host_plan(const struct config *config, uint32_t wanted, struct host_plan *plan)
 		plan->worker_count = cpus;
 }
 
+/* What is not the data path (control, the fallback check, the report) runs on the CPUs that it leaves, where it leaves any. */
+static void
+main_off_cores(const struct host_plan *plan)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return;
+	for (uint32_t i = 0; i < plan->worker_count; i++)
+		CPU_CLR(plan->core[i], &set);
+	if (CPU_COUNT(&set) > 0)
+		sched_setaffinity(0, sizeof(set), &set);
+}
+
 int
 host_eal(const struct config *config, const struct host_plan *plan, uint32_t memory_mib,
 	struct ep_err *err)
@@ -94,8 +108,11 @@ host_eal(const struct config *config, const struct host_plan *plan, uint32_t mem
 		.extra_args = config->eal_args,
 		.verbose = config->verbose,
 	};
+	const int ret = ep_dev_eal_init(&cfg, err);
 
-	return ep_dev_eal_init(&cfg, err);
+	if (ret == 0 && !plan->floating)
+		main_off_cores(plan);
+	return ret;
 }
 
 uint64_t

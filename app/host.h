@@ -26,7 +26,7 @@ struct host_plan {
  */
 void host_plan(const struct config *config, uint32_t wanted, struct host_plan *plan);
 
-/** Start DPDK for a plan. @return 0 or -errno with a sentence. */
+/** Start DPDK for a plan, and keep this thread off its pinned cores. @return 0 or -errno with a sentence. */
 int host_eal(const struct config *config, const struct host_plan *plan, uint32_t memory_mib,
 	struct ep_err *err);
 

@@ -104,6 +104,8 @@ responder_fallback_open(struct responder *r, struct ep_err *err)
 	const struct ep_fallback_cfg cfg = {
 		.software = "everyport/" EVERYPORT_VERSION,
 		.alpn = EP_XPORT_ALPN,
+		.ufrag = c->ufrag,
+		.pwd = c->pwd,
 		.conns_max = conns_max(),
 		.hooks = {.user = r, .control = on_control, .noise = on_noise},
 	};

@@ -205,9 +205,10 @@ load_advice(const struct session *s, struct ep_result_tcp *row)
 		return;
 	snprintf(row->advice, sizeof(row->advice),
 		"it is open without the load, so no rule is missing: something on the way is full. "
-		"On a Linux firewall: dmesg | grep 'table full'; compare conntrack -C with sysctl "
-		"net.netfilter.nf_conntrack_max and raise it; nft list ruleset | grep -E 'ct "
-		"count|limit'. At a cloud: the session table of its gateway or instance size");
+		"On a Linux firewall: dmesg | grep 'table full'; sysctl "
+		"net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max, and raise the "
+		"second; nft list ruleset | grep -E 'ct count|limit'. At a cloud: the session "
+		"table of its gateway or instance size");
 }
 
 void

@@ -227,15 +227,34 @@ capacity_status(const struct ep_tcpcheck_capacity *c)
 	return c->answered == c->wanted ? EP_TCPCHECK_OPEN : EP_TCPCHECK_STALLED;
 }
 
+/* "; 20 refused, 3 busy, 2 lost while held". Returns where the text ends. */
+static size_t
+capacity_causes(char *buf, size_t len, size_t used, const struct ep_tcpcheck_capacity *c)
+{
+	const char *lead = "; ";
+
+	for (int s = 0; s < EP_TCPCHECK_STATUSES; s++) {
+		if (c->connect_failed[s] == 0 || used >= len)
+			continue;
+		used += (size_t)snprintf(buf + used, len - used, "%s%u %s", lead,
+			c->connect_failed[s], ep_tcpcheck_status_name((enum ep_tcpcheck_status)s));
+		lead = ", ";
+	}
+	if (c->lost_held > 0 && used < len)
+		used += (size_t)snprintf(
+			buf + used, len - used, "%s%u lost while held", lead, c->lost_held);
+	return used;
+}
+
 static void
 capacity_detail(char *buf, size_t len, const struct ep_tcpcheck_capacity *c)
 {
 	size_t used = (size_t)snprintf(buf, len,
 		"%u of %u established at %.0f/s, %u still there at the end, %u answered (only "
-		"these "
-		"count)",
+		"these count)",
 		c->established, c->wanted, c->rate_hz, c->held, c->answered);
 
+	used = capacity_causes(buf, len, used, c);
 	if (c->acknowledged > 0 && used < len)
 		snprintf(buf + used, len - used,
 			"; for %u more the service said nothing, but its TCP took the message: an "

@@ -9,6 +9,8 @@
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 EP_BIN=${EP_BIN:-$top/build/app/everyport}
+# For a program that was built with ASan.
+export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$top/tests/lsan.supp:print_suppressions=0}
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/everyport-test.XXXXXX")
 tap_count=0
 tap_failed=0

@@ -33,38 +33,46 @@ say(struct turn *t, const void *bytes, size_t len)
 
 /* --- STUN, TURN ------------------------------------------------------------------------------- */
 
+static struct ep_stun_bytes
+text_or_none(const char *text)
+{
+	return text != NULL ? ep_stun_text(text) : (struct ep_stun_bytes){0};
+}
+
+/* An ICE agent answers nobody who does not know its password; a STUN server answers everybody (RFC 8489 section 12). */
 static int
-stun_answer(const struct ep_fallback_voice *voice, const uint8_t *in, size_t in_len,
-	const struct ep_stun_addr *peer, struct ep_stun_buf *buf)
+stun_answer(const struct ep_fallback_voice *voice, enum ep_fallback_sort sort,
+	struct ep_stun_bytes in, const struct ep_stun_addr *peer, struct ep_stun_buf *buf)
 {
 	const struct ep_stun_server server = {
 		.realm = ep_stun_text(voice->realm),
 		.nonce = ep_stun_text(voice->nonce),
+		.ufrag = text_or_none(voice->ufrag),
+		.password = text_or_none(voice->pwd),
+		.password_optional = sort != EP_FALLBACK_FRAME,
 	};
 
-	return ep_stun_answer(
-		&server, (struct ep_stun_bytes){.bytes = in, .len = in_len}, peer, buf);
+	return ep_stun_answer(&server, in, peer, buf);
 }
 
 static size_t
 take_stun(struct turn *t, const uint8_t *in, size_t in_len)
 {
+	struct ep_stun_bytes message = {.bytes = in};
 	struct ep_stun_buf buf;
 	size_t len;
 
 	if (in_len < EP_STUN_HEADER_BYTES)
 		return 0;
-	len = EP_STUN_HEADER_BYTES + in[2] * 256U + in[3];
+	len = message.len = EP_STUN_HEADER_BYTES + in[2] * 256U + in[3];
 	/* What follows a message that is none cannot be found in a stream. */
-	if (len > EP_FALLBACK_MESSAGE_MAX ||
-		(in_len >= len &&
-			!ep_stun_looks_like((struct ep_stun_bytes){.bytes = in, .len = len}))) {
+	if (len > EP_FALLBACK_MESSAGE_MAX || (in_len >= len && !ep_stun_looks_like(message))) {
 		t->talk->end = true;
 		return in_len;
 	}
 	if (in_len < len)
 		return 0;
-	if (stun_answer(t->voice, in, len, &t->peer, &buf) == 0)
+	if (stun_answer(t->voice, EP_FALLBACK_STUN, message, &t->peer, &buf) == 0)
 		say(t, buf.bytes, buf.len);
 	return len;
 }
@@ -88,7 +96,7 @@ take_frame(struct turn *t, const uint8_t *in, size_t in_len)
 		return 0;
 	if (!ep_stun_looks_like(payload)) {
 		say(t, in, head + payload.len);
-	} else if (stun_answer(t->voice, payload.bytes, payload.len, &t->peer, &buf) == 0) {
+	} else if (stun_answer(t->voice, EP_FALLBACK_FRAME, payload, &t->peer, &buf) == 0) {
 		const uint8_t frame[] = {(uint8_t)(buf.len >> 8), (uint8_t)buf.len};
 
 		say(t, frame, sizeof(frame));
@@ -101,10 +109,11 @@ size_t
 ep_fallback_datagram(const struct ep_fallback_voice *voice, const struct ep_wire_ip *peer,
 	uint16_t port, const uint8_t *in, size_t in_len, uint8_t *out)
 {
+	const struct ep_stun_bytes message = {.bytes = in, .len = in_len};
 	const struct ep_stun_addr from = {.ip = *peer, .port = port};
 	struct ep_stun_buf buf;
 
-	if (stun_answer(voice, in, in_len, &from, &buf) < 0 ||
+	if (stun_answer(voice, EP_FALLBACK_STUN, message, &from, &buf) < 0 ||
 		buf.len > in_len + EP_FALLBACK_UDP_MORE_BYTES)
 		return 0;
 	memcpy(out, buf.bytes, buf.len);

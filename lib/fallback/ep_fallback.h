@@ -78,6 +78,9 @@ struct ep_fallback_voice {
 	const char *software; /**< HTTP's Server line; borrowed. */
 	const char *realm;    /**< Of TURN, at most 15 characters; borrowed. */
 	const char *nonce;    /**< Of TURN, at most 16 characters; borrowed. */
+	const char *ufrag;    /**< ICE user name that goes with pwd; NULL: any. Borrowed. */
+	const char *
+		pwd; /**< ICE password; NULL: none. In frames (ICE-TCP) it must be known, else it may be: what knows it is answered so. */
 };
 
 /** State of one conversation. Zero-initialised: nothing was said yet. */
@@ -126,8 +129,9 @@ struct ep_fallback_hooks {
 };
 
 struct ep_fallback_cfg {
-	const char *software; /**< Copied: HTTP's Server line. */
-	const char *alpn;     /**< Of the control channel; borrowed. */
+	const char *software;    /**< Copied: HTTP's Server line. */
+	const char *alpn;        /**< Of the control channel; borrowed. */
+	const char *ufrag, *pwd; /**< As ep_fallback_voice; NULL: none. Borrowed. */
 	uint32_t conns_max; /**< 1 to EP_FALLBACK_CONNS_MAX: what the limit on open files leaves. */
 	struct ep_fallback_hooks hooks; /**< Copied. */
 };

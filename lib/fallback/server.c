@@ -62,8 +62,11 @@ server_setup(struct ep_fallback *f, const struct ep_fallback_cfg *cfg, struct ep
 	f->conn = calloc(cfg->conns_max, sizeof(*f->conn));
 	if (f->software == NULL || f->conn == NULL)
 		return ep_err_set(err, -ENOMEM, "no memory for connections to the fallback ports");
-	f->voice = (struct ep_fallback_voice){
-		.software = f->software, .realm = REALM, .nonce = f->nonce};
+	f->voice = (struct ep_fallback_voice){.software = f->software,
+		.realm = REALM,
+		.nonce = f->nonce,
+		.ufrag = cfg->ufrag,
+		.pwd = cfg->pwd};
 	if (nonce_make(f) < 0)
 		return ep_err_set(err, -EIO, "OpenSSL has no randomness");
 	f->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -51,11 +51,49 @@ alone_time(char *buf, size_t len, const struct ep_result_tcp *row)
 					     : row->connect_ms;
 
 	snprintf(buf, len, "-");
-	if (row->idle.known)
-		snprintf(buf, len, "%.4g s", row->idle.age_s);
-	else if (ms > 0)
+	if (ms > 0)
 		ep_duration_format(buf, len, (uint64_t)(ms * 1e6));
 	return buf;
+}
+
+static void
+alone_line(struct report_buf *b, const struct ep_result_tcp *row, const char *time)
+{
+	char lead[80], name[16];
+
+	snprintf(lead, sizeof(lead), "  %-*s%-10s%-16s%-10s", NAME_COLUMNS,
+		row_name(name, sizeof(name), row), row->check, row->status, time);
+	report_wrap(b, lead, row->detail);
+}
+
+/* Whether two ages of an idle ladder ended in the same way. */
+static bool
+idle_is_same(const struct ep_result_tcp *a, const struct ep_result_tcp *b)
+{
+	const struct ep_result_idle *x = &a->idle, *y = &b->idle;
+
+	return x->known && y->known && row_is_port(a, b) && strcmp(a->status, b->status) == 0 &&
+		x->alive == y->alive && x->reset == y->reset && x->lost == y->lost &&
+		x->closed == y->closed && x->failed == y->failed;
+}
+
+/* The ages that ended in the same way, in one line: of those that lived the longest says most, of others the first. Returns the last. */
+static uint32_t
+alone_idle(struct report_buf *b, const struct ep_result *r, uint32_t first)
+{
+	const struct ep_result_tcp *row = &r->tcp[first];
+	uint32_t last = first;
+	char time[32];
+
+	while (last + 1 < r->tcp_count && idle_is_same(row, &r->tcp[last + 1]))
+		last++;
+	if (last == first)
+		snprintf(time, sizeof(time), "%.4g s", row->idle.age_s);
+	else
+		snprintf(time, sizeof(time), "%.4g-%.4g s", row->idle.age_s,
+			r->tcp[last].idle.age_s);
+	alone_line(b, row_is_open(row) ? &r->tcp[last] : row, time);
+	return last;
 }
 
 static void
@@ -65,12 +103,54 @@ tcp_alone(struct report_buf *b, const struct ep_result *r)
 		"time", "what came");
 	for (uint32_t i = 0; i < r->tcp_count; i++) {
 		const struct ep_result_tcp *row = &r->tcp[i];
-		char lead[80], name[16], time[32];
+		char time[32];
 
-		snprintf(lead, sizeof(lead), "  %-*s%-10s%-16s%-10s", NAME_COLUMNS,
-			row_name(name, sizeof(name), row), row->check, row->status,
-			alone_time(time, sizeof(time), row));
-		report_wrap(b, lead, row->detail);
+		if (row->idle.known)
+			i = alone_idle(b, r, i);
+		else
+			alone_line(b, row, alone_time(time, sizeof(time), row));
+	}
+}
+
+static const char *
+ms_cell(char *buf, size_t len, double ms)
+{
+	snprintf(buf, len, "-");
+	if (ms > 0)
+		snprintf(buf, len, ms < 999.5 ? "%.3g ms" : "%.0f ms", ms);
+	return buf;
+}
+
+static void
+capacity_line(struct report_buf *b, const char *label, uint64_t failed, const double ms[3])
+{
+	char p50[24], p99[24], max[24];
+
+	report_printf(b, "  %-*s%10" PRIu64 "%12s%12s%12s\n", NAME_COLUMNS + 12, label, failed,
+		ms_cell(p50, sizeof(p50), ms[0]), ms_cell(p99, sizeof(p99), ms[1]),
+		ms_cell(max, sizeof(max), ms[2]));
+}
+
+/* The times of many connections, of which the line of their level has the counts. */
+static void
+tcp_capacity(struct report_buf *b, const struct ep_result *r)
+{
+	for (uint32_t i = 0; i < r->tcp_count; i++) {
+		const struct ep_result_tcp *row = &r->tcp[i];
+		const struct ep_result_capacity *c = &row->capacity;
+		char name[16], label[32];
+
+		if (!c->known)
+			continue;
+		row_name(name, sizeof(name), row);
+		report_printf(b, "\n  %-*s%10s%12s%12s%12s\n", NAME_COLUMNS + 12,
+			"many connections", "failed", "p50", "p99", "max");
+		snprintf(label, sizeof(label), "%s connect", name);
+		capacity_line(b, label, c->wanted - c->established,
+			(const double[3]){c->p50_ms, c->p99_ms, c->max_ms});
+		snprintf(label, sizeof(label), "%s answer", name);
+		capacity_line(b, label, c->established - c->answered,
+			(const double[3]){c->answer_p50_ms, c->answer_p99_ms, c->answer_max_ms});
 	}
 }
 
@@ -90,6 +170,7 @@ phase_cell(const struct ep_result *r, const struct ep_result_tcp *port, const ch
 	char *buf, size_t len)
 {
 	const struct ep_result_tcp *most = NULL;
+	char time[24];
 
 	for (uint32_t i = 0; i < r->tcp_count; i++) {
 		const struct ep_result_tcp *row = &r->tcp[i];
@@ -106,9 +187,9 @@ phase_cell(const struct ep_result *r, const struct ep_result_tcp *port, const ch
 			strcmp(most->check, "connect") == 0 ? "" : most->check,
 			strcmp(most->check, "connect") == 0 ? "" : ")");
 	else if (most->connects.known && most->connects.p50_ms > 0)
-		snprintf(buf, len, "open (%.3g ms)", most->connects.p50_ms);
-	else if (most->connect_ms >= 0)
-		snprintf(buf, len, "open (%.3g ms)", most->connect_ms);
+		snprintf(buf, len, "open (%s)", ms_cell(time, sizeof(time), most->connects.p50_ms));
+	else if (most->connect_ms > 0)
+		snprintf(buf, len, "open (%s)", ms_cell(time, sizeof(time), most->connect_ms));
 	else
 		snprintf(buf, len, "open");
 	return buf;
@@ -135,15 +216,6 @@ tcp_phases(struct report_buf *b, const struct ep_result *r)
 			phase_cell(r, row, "during", during, sizeof(during)),
 			phase_cell(r, row, "after", after, sizeof(after)));
 	}
-}
-
-static const char *
-ms_cell(char *buf, size_t len, double ms)
-{
-	snprintf(buf, len, "-");
-	if (ms > 0)
-		snprintf(buf, len, "%.3g ms", ms);
-	return buf;
 }
 
 static void
@@ -198,6 +270,7 @@ report_tcp(struct report_buf *b, const struct ep_result *r)
 		return;
 	if (report_is_tcp(r)) {
 		tcp_alone(b, r);
+		tcp_capacity(b, r);
 		return;
 	}
 	tcp_phases(b, r);

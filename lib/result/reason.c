@@ -279,20 +279,12 @@ reason_tcp_name(char *buf, size_t len, const struct ep_result_tcp *row)
 	return buf;
 }
 
-/* One sentence for all phases in which a port was shut in the same way: "before, during and after". */
+/* "before, during and after": all phases in which a port was shut in the same way, from its first row on. */
 static void
-reason_tcp_row(struct result_judge *j, uint32_t first)
+reason_tcp_phases(const struct result_judge *j, uint32_t first, char *phases, size_t len)
 {
 	const struct ep_result_tcp *row = &j->r->tcp[first];
-	char phases[64] = "", name[48];
 	uint32_t left = 0;
-
-	reason_tcp_name(name, sizeof(name), row);
-	if (strcmp(row->phase, "alone") == 0) {
-		reason_fail(j, "%s is %s%s%s", name, row->status,
-			row->detail[0] != '\0' ? ": " : "", row->detail);
-		return;
-	}
 
 	for (uint32_t i = first; i < j->r->tcp_count; i++)
 		left += tcp_is_same(row, &j->r->tcp[i]);
@@ -300,13 +292,38 @@ reason_tcp_row(struct result_judge *j, uint32_t first)
 		if (!tcp_is_same(row, &j->r->tcp[i]))
 			continue;
 		left--;
-		reason_append(phases, sizeof(phases), "%s%s", j->r->tcp[i].phase,
+		reason_append(phases, len, "%s%s", j->r->tcp[i].phase,
 			left > 1            ? ", "
 				: left == 1 ? " and "
 					    : "");
 	}
-	reason_fail(j, "%s is %s %s the load%s%s", name, row->status, phases,
+}
+
+/* What this host had no port or no socket for was never asked: that says nothing of the path. */
+static bool
+tcp_is_own(const struct ep_result_tcp *row)
+{
+	return strcmp(row->status, "busy") == 0 || strcmp(row->status, "error") == 0;
+}
+
+/* One sentence for all phases. */
+static void
+reason_tcp_row(struct result_judge *j, uint32_t first)
+{
+	const struct ep_result_tcp *row = &j->r->tcp[first];
+	char phases[64] = "", name[48], when[96] = "", text[512];
+
+	reason_tcp_name(name, sizeof(name), row);
+	if (strcmp(row->phase, "alone") != 0) {
+		reason_tcp_phases(j, first, phases, sizeof(phases));
+		snprintf(when, sizeof(when), " %s the load", phases);
+	}
+	snprintf(text, sizeof(text), "%s is %s%s%s%s", name, row->status, when,
 		row->detail[0] != '\0' ? ": " : "", row->detail);
+	if (tcp_is_own(row))
+		result_say_invalid(j, "invalid: %s", text);
+	else
+		reason_fail(j, "%s", text);
 }
 
 void

@@ -29,27 +29,37 @@ allocate_answer(struct answer *a)
 	a->reply.nonce = a->server->nonce;
 }
 
+/* Whether USERNAME names us: in ICE it is "<ufrag of the one that is asked>:<ufrag of the one that asks>" (RFC 8445 section 7.2.2). */
+static bool
+binding_is_for_us(const struct answer *a)
+{
+	const struct ep_stun_bytes ufrag = a->server->ufrag, name = a->request.username;
+
+	return ufrag.len == 0 ||
+		(name.len >= ufrag.len && memcmp(name.bytes, ufrag.bytes, ufrag.len) == 0 &&
+			(name.len == ufrag.len || name.bytes[ufrag.len] == ':'));
+}
+
 /* Whether a Binding request may go on: RFC 8489 section 9.1.3. Sets the error where it may not. */
 static int
 binding_authenticate(struct answer *a, struct ep_stun_bytes bytes)
 {
+	const uint32_t both = EP_STUN_HAS_USERNAME | EP_STUN_HAS_INTEGRITY;
 	int ret;
 
-	if (a->server->password.len == 0)
+	if (a->server->password.len == 0 ||
+		(a->server->password_optional && (a->request.has & EP_STUN_HAS_INTEGRITY) == 0))
 		return 0;
-	if ((a->request.has & EP_STUN_HAS_USERNAME) == 0) {
+	if ((a->request.has & both) != both) {
 		error_set(a, EP_STUN_BAD_REQUEST, "Bad Request");
 		return 0;
 	}
 	ret = ep_stun_integrity_check(&a->request, bytes, a->server->password);
-	if (ret == -ENOENT)
-		error_set(a, EP_STUN_BAD_REQUEST, "Bad Request");
-	else if (ret == -EACCES)
-		error_set(a, EP_STUN_UNAUTHENTICATED, "Unauthenticated");
-	else if (ret < 0)
+	if (ret < 0 && ret != -EACCES)
 		return ret;
-	else
-		a->known = true;
+	a->known = ret == 0 && binding_is_for_us(a);
+	if (!a->known)
+		error_set(a, EP_STUN_UNAUTHENTICATED, "Unauthenticated");
 	return 0;
 }
 

@@ -14,8 +14,8 @@
  * Texts of a decoded message point into its bytes and are not terminated: a realm or a nonce is whatever the far side wrote.
  * Show them with ep_stun_text_format() only.
  *
- * Not done: MESSAGE-INTEGRITY-SHA256, OpaqueString preparation of names and passwords (give ASCII), channel data,
- * relaying.
+ * Not done: MESSAGE-INTEGRITY-SHA256 and PASSWORD-ALGORITHMS (docs/control-protocol.md says why), OpaqueString preparation of
+ * names and passwords (give ASCII), channel data, relaying.
  */
 
 #include <ep_base.h>
@@ -213,6 +213,9 @@ struct ep_stun_server {
 	struct ep_stun_bytes nonce;    /**< The same; the caller changes it from time to time. */
 	struct ep_stun_bytes
 		password; /**< Short-term (ICE) password that Binding requests must know; len 0: none. */
+	struct ep_stun_bytes
+		ufrag; /**< With a password: USERNAME is this, or this, a colon and more (ICE); len 0: any. */
+	bool password_optional; /**< Requests without integrity are answered as if there were no password. */
 };
 
 /**
@@ -221,7 +224,8 @@ struct ep_stun_server {
  * request.
  *
  *   attribute not understood            420 with the list
- *   Binding, password set, no integrity 400, wrong integrity 401 (RFC 8489 section 9.1.3); right: integrity in the answer
+ *   Binding, password set, no integrity 400, unless it is optional (RFC 8489 section 9.1.3)
+ *   .., another user, wrong integrity   401; right: integrity in the answer
  *
  * @param request
  *   One whole message.

@@ -122,12 +122,13 @@ ep_tcpcheck_next_ns(const struct ep_tcpcheck *c)
 
 /* --- Descriptors --------------------------------------------------------------------------------------------------------- */
 
+#define IO_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+
 int
 tc_io_open(struct ep_tcpcheck *c, struct tc_io *io, enum tc_kind kind,
 	enum ep_tcpcheck_transport transport, uint16_t port)
 {
-	struct epoll_event event = {
-		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = io};
+	struct epoll_event event = {.events = IO_EVENTS, .data.ptr = io};
 	int ret = tc_timer_reserve(c, 1);
 
 	*io = (struct tc_io){.fd = -1, .kind = (uint8_t)kind};
@@ -143,6 +144,15 @@ tc_io_open(struct ep_tcpcheck *c, struct tc_io *io, enum tc_kind kind,
 	}
 	c->io_count++;
 	return 0;
+}
+
+void
+tc_io_again(struct ep_tcpcheck *c, struct tc_io *io)
+{
+	struct epoll_event event = {.events = IO_EVENTS, .data.ptr = io};
+
+	/* It is in there, so this cannot fail. */
+	(void)!epoll_ctl(c->epoll_fd, EPOLL_CTL_MOD, io->fd, &event);
 }
 
 void

@@ -262,7 +262,7 @@ void ep_tcpcheck_load(const struct ep_tcpcheck *c, uint32_t i, struct ep_tcpchec
 #define EP_TCPCHECK_STALL_NS (UINT64_C(2500) * EP_NS_PER_MS)
 
 /**
- * One held connection. Its message each second: a framed Binding request (ice-tcp), a Binding request (stun, turn), a GET on the same
+ * One held connection. Its message each second: a framed Binding request (ice-tcp), a Binding request (stun, turn), a HEAD on the same
  * connection (http, and over TLS in tls), a TCP keepalive (connect, turn-tls). A service that does not answer the message is judged by
  * its TCP's acknowledgements.
  */
@@ -295,7 +295,7 @@ bool ep_tcpcheck_hold(const struct ep_tcpcheck *c, uint32_t i, struct ep_tcpchec
 struct ep_tcpcheck_capacity_cfg {
 	uint16_t port;
 	enum ep_tcpcheck_check
-		check; /**< HTTP: a GET validates; STUN, TURN: a Binding request; else a framed Binding request. */
+		check; /**< HTTP: a HEAD validates; STUN, TURN: a Binding request; else a framed Binding request. */
 	uint32_t connections; /**< At least 1. */
 	double rate_hz;       /**< Connects a second. */
 	uint64_t hold_ns;     /**< From the last connect's end to the message [ns]. */

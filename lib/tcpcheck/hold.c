@@ -18,12 +18,28 @@ hold_failed(struct tc_hold_one *h, enum ep_tcpcheck_status status, uint64_t at_n
 }
 
 /* A silence that lasts: since the last answer where the service answers, else since its TCP last acknowledged anything. */
+static uint64_t
+hold_silence_ns(struct tc_hold_one *h, uint64_t now_ns)
+{
+	const uint64_t tcp_ns = tc_sock_silence_ns(h->line.io.fd);
+	const bool by_tcp = !h->line.answered && tcp_ns <= now_ns - h->line.up_ns;
+	const uint64_t silence_ns = by_tcp ? tcp_ns : now_ns - h->heard_ns;
+	uint64_t unanswered_ns;
+
+	/* Keepalives are the kernel's and come in time, whatever becomes of us. */
+	if (by_tcp && h->line.say == TC_SAY_NOTHING)
+		return silence_ns;
+	if (!h->line.answered && tc_line_taken(&h->line))
+		h->asked_ns = 0;
+	/* Where we did not come to ask, nobody was silent: it begins at most a second before the message that waits for its answer. */
+	unanswered_ns = h->asked_ns != 0 ? now_ns - h->asked_ns : 0;
+	return silence_ns < unanswered_ns + SECOND_NS ? silence_ns : unanswered_ns + SECOND_NS;
+}
+
 static void
 hold_watch(struct ep_tcpcheck *c, struct tc_hold_one *h, uint64_t now_ns)
 {
-	const uint64_t tcp_ns = tc_sock_silence_ns(h->line.io.fd);
-	const uint64_t silence_ns =
-		h->line.answered || tcp_ns > now_ns - h->line.up_ns ? now_ns - h->heard_ns : tcp_ns;
+	const uint64_t silence_ns = hold_silence_ns(h, now_ns);
 
 	if (silence_ns > h->state.longest_silence_ns)
 		h->state.longest_silence_ns = silence_ns;
@@ -83,6 +99,7 @@ tc_hold_event(struct ep_tcpcheck *c, struct tc_line *line, uint64_t now_ns)
 		case TC_LINE_ANSWERED:
 			h->state.answered++;
 			h->heard_ns = now_ns;
+			h->asked_ns = 0;
 			break;
 		case TC_LINE_GONE:
 			hold_gone(c, h, was_up, now_ns);
@@ -105,6 +122,8 @@ tc_hold_timer(struct ep_tcpcheck *c, struct tc_line *line, uint64_t now_ns)
 		hold_watch(c, h, now_ns);
 	/* A peer's TCP that takes nothing more is a stall that shows itself; an error comes as an event. */
 	tc_line_say(c, line, now_ns);
+	if (h->asked_ns == 0)
+		h->asked_ns = now_ns;
 	h->state.sent++;
 	tc_timer_set(c, &line->io, now_ns + SECOND_NS);
 }

@@ -148,9 +148,9 @@ tc_probe_event(struct ep_tcpcheck *c, struct tc_probe *p, uint64_t now_ns)
 		probe_ask_event(c, p, now_ns);
 		break;
 	}
-	/* An edge may have told of more than this state took: look again in the new one. */
+	/* An edge may have told of more than this state took. What answers the request that it sent came after now_ns. */
 	if (c->freed != p && p->state != before)
-		tc_probe_event(c, p, now_ns);
+		tc_io_again(c, &p->io);
 }
 
 void

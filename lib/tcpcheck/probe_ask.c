@@ -72,6 +72,8 @@ ask_answered(
 		probe_target(c, p)->check == EP_TCPCHECK_TURN) {
 		probe_write(c, p, &row);
 		probe_ask(c, p, TC_SAY_ALLOCATE, now_ns);
+		if (c->freed != p)
+			tc_io_again(c, &p->io);
 		return;
 	}
 	probe_end_row(c, p, &row, now_ns);
@@ -156,7 +158,6 @@ probe_ask_event(struct ep_tcpcheck *c, struct tc_probe *p, uint64_t now_ns)
 		p->have += (size_t)n;
 		if (!ask_hear(c, p, now_ns))
 			return;
-		/* ask_answered() may have asked on. */
 	}
 }
 

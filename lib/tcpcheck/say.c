@@ -2,6 +2,7 @@
 
 #include <ep_http.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -182,13 +183,25 @@ stun_reply(const struct ep_stun_msg *msg, struct tc_answer *answer)
 	snprintf(answer->reply, sizeof(answer->reply), "mapped %s", answer->mapped);
 }
 
+/* An agent would throw away an answer that does not know the password (RFC 8489 section 9.1.4); here it shows that the path is open. */
+static void
+say_integrity(const struct ep_tcpcheck *c, const struct ep_stun_msg *msg,
+	struct ep_stun_bytes bytes, struct tc_answer *answer)
+{
+	const int ret = ep_stun_integrity_check(msg, bytes, ep_stun_text(c->pwd));
+	const size_t at = strlen(answer->reply);
+
+	if (ret < 0)
+		snprintf(answer->reply + at, sizeof(answer->reply) - at, ", %s integrity",
+			ret == -ENOENT ? "without" : "wrong");
+}
+
 /* Whether a message answers a request of ours; says so in the reply when a password was given and the answer does not know it. */
 static bool
 stun_is_ours(const struct ep_tcpcheck *c, enum tc_say say, struct ep_stun_bytes bytes,
 	struct tc_answer *answer, enum tc_heard *heard)
 {
 	const uint16_t method = say == TC_SAY_ALLOCATE ? EP_STUN_ALLOCATE : EP_STUN_BINDING;
-	const struct ep_stun_bytes key = ep_stun_text(c->pwd);
 	struct ep_stun_msg msg;
 	const size_t used = answer->used;
 
@@ -201,12 +214,8 @@ stun_is_ours(const struct ep_tcpcheck *c, enum tc_say say, struct ep_stun_bytes 
 	*heard = TC_HEARD_ANSWER;
 	stun_reply(&msg, answer);
 	answer->used = used;
-	if (is_ice(say) && key.len > 0 && msg.class == EP_STUN_SUCCESS &&
-		ep_stun_integrity_check(&msg, bytes, key) < 0) {
-		const size_t at = strlen(answer->reply);
-
-		snprintf(answer->reply + at, sizeof(answer->reply) - at, ", wrong integrity");
-	}
+	if (is_ice(say) && c->pwd[0] != '\0' && msg.class == EP_STUN_SUCCESS)
+		say_integrity(c, &msg, bytes, answer);
 	return true;
 }
 

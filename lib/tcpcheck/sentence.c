@@ -72,8 +72,10 @@ put_tls(struct line *l, const struct ep_tcpcheck *c, const struct ep_tcpcheck_ro
 {
 	if (!row->tls.known)
 		return;
-	put(l, ", %s, certificate of %s, issued by %s, %s %d day%s", row->tls.version,
-		row->tls.subject, row->tls.issuer,
+	put(l, ", %s", row->tls.version);
+	if (row->tls.alpn[0] != '\0')
+		put(l, " for %s", row->tls.alpn);
+	put(l, ", certificate of %s, issued by %s, %s %d day%s", row->tls.subject, row->tls.issuer,
 		row->tls.days_left < 0 ? "expired for" : "valid for",
 		row->tls.days_left < 0 ? -row->tls.days_left : row->tls.days_left,
 		row->tls.days_left == 1 || row->tls.days_left == -1 ? "" : "s");

@@ -223,6 +223,7 @@ struct tc_hold_one {
 	struct ep_tcpcheck_hold state;
 	bool stalled;      /**< Now. */
 	uint64_t heard_ns; /**< The last sign of the peer. */
+	uint64_t asked_ns; /**< The first message since then; 0: none. */
 };
 
 struct tc_hold {
@@ -272,6 +273,8 @@ int tc_io_open(struct ep_tcpcheck *c, struct tc_io *io, enum tc_kind kind,
 	enum ep_tcpcheck_transport transport, uint16_t port);
 /** Close the socket and take the timer away. */
 void tc_io_close(struct ep_tcpcheck *c, struct tc_io *io, bool abort);
+/** Have an event again at the next poll for what is there already: an edge tells of it once, and its time is not that of this poll. */
+void tc_io_again(struct ep_tcpcheck *c, struct tc_io *io);
 /** Make an io that is a timer only. @return 0 or -ENOMEM. */
 int tc_io_tick(struct ep_tcpcheck *c, struct tc_io *io, enum tc_kind kind);
 void tc_io_tick_end(struct ep_tcpcheck *c, struct tc_io *io);

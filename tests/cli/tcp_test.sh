@@ -70,6 +70,18 @@ fails_with 3 "5000 connections need 5128 open files.*ulimit -Hn 5128" "more conn
 	bash -c 'ulimit -n 300 && exec "$@"' - "$bin" tcp 127.0.0.1 --connections 5000
 is "$("$bin" tcp --help | grep -c -e '--connections' -e '--idle' -e '--turn-sni')" 3 "--help has the options"
 
+# Every local port but two is somebody else's: what this host cannot do says nothing of the path.
+if ((EUID == 0)); then
+	code=0
+	# shellcheck disable=SC2016 # for the inner shell
+	unshare -n bash -c 'ip link set lo up && sysctl -qw net.ipv4.ip_local_port_range="40000 40001" &&
+		{ python3 "$2" silent=9000 & } && for ((i = 0; i < 100; i++)); do ss -Htln "sport = :9000" | grep -q . && break; sleep 0.1; done
+		"$1" tcp 127.0.0.1 --udp-stun none --tcp 9000=connect --connections 10 --hold 100ms \
+		--tcp-timeout 500ms --json -; code=$?; kill %1; exit $code' - "$EP_BIN" "$top/tests/lab/tcp_ends.py" >"$tmp/busy.json" 2>/dev/null || code=$?
+	is "$code $(sed -n '/^{/,$p' "$tmp/busy.json" | jq -r '"\(.verdict) \(.tcp[] | select(.check == "capacity") | .status)"')" "5 invalid busy" \
+		"no local port left: busy, which is this host's own limit, and the measurement is invalid"
+fi
+
 # ---- what servers do -------------------------------------------------------------------------------------------------------
 
 # Ports that are free now: four listeners of tcp_ends.py, one of HTTP, and one that nobody has.
@@ -160,6 +172,9 @@ is "$code $(row "$silent" capacity '.capacity | "\(.established) \(.answered) \(
 	"connections that do not answer do not count"
 tcp --udp-stun none --tcp "$http=http" --connections 20 --port "$shut" --hold 100ms
 is "$code $(row "$shut" capacity '.capacity.causes.refused')" "1 20" "connects that fail are told by cause"
+like "$(row "$shut" capacity .detail)" '^0 of 20 established.*; 20 refused$' "... in words as well"
+like "$(as_user "$bin" tcp 127.0.0.1 --udp-stun none --tcp "$http=http" --connections 20 --hold 100ms)" \
+	"many connections +failed +p50 +p99 +max.*TCP $http connect +0 +[0-9.]+ ms.*TCP $http answer +0 +[0-9.]+ ms" "the report has their times"
 tcp --udp-stun none --tcp "$silent=connect" --idle 1s --tcp-timeout 500ms
 is "$code $(row "$silent" idle '.idle | "\(.age_s) \(.alive) \(.connections)"')" "0 1 4 4" "idle connections of 1 s are alive"
 succeeds "... as the schema says" "$check" "$json" schema

@@ -5,6 +5,8 @@
 
 web_name=meet.example
 turn_name=turn.example
+# A name that the web server has no certificate for, and refuses.
+nobody_name=nobody.example
 turn_realm=realm.example
 ca_name="Everyport Lab CA"
 ice_ufrag=labufrag
@@ -37,7 +39,8 @@ taken()
 	done
 }
 
-# HTTP on 80; on 443 the name that a client asks for decides, as in front of LiveKit: TURN goes to coturn's 5349, the rest to HTTPS.
+# HTTP on 80; on 443 the name that a client asks for decides, as in front of LiveKit: TURN goes to coturn's 5349, a name that nobody has
+# is refused, the rest goes to HTTPS.
 start_nginx()
 {
 	mkdir -p "$tmp/nginx"
@@ -65,10 +68,15 @@ start_nginx()
 				server_name $web_name;
 				root $tmp/nginx;
 			}
+			server {
+				listen 127.0.0.1:4444 ssl;
+				ssl_reject_handshake on;
+			}
 		}
 		stream {
 			map \$ssl_preread_server_name \$backend {
 				$turn_name 198.18.1.2:5349;
+				$nobody_name 127.0.0.1:4444;
 				default 127.0.0.1:4443;
 			}
 			server {

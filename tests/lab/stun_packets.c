@@ -67,9 +67,10 @@ addr_of(const char *ip, uint16_t port)
 static struct ep_stun_buf
 answer(const struct ep_stun_buf *request, const char *from, const char *server_password)
 {
-	const struct ep_stun_server server = {ep_stun_text("everyport"),
-		ep_stun_text("everyport.example"), ep_stun_text("0123456789abcdef"),
-		ep_stun_text(server_password)};
+	const struct ep_stun_server server = {.software = ep_stun_text("everyport"),
+		.realm = ep_stun_text("everyport.example"),
+		.nonce = ep_stun_text("0123456789abcdef"),
+		.password = ep_stun_text(server_password)};
 	const struct ep_stun_addr addr = addr_of(from, 40000);
 	struct ep_stun_buf out;
 

@@ -45,6 +45,7 @@ like "$(row tcp 443 tls .tls.version)" '^TLSv1\.3$' "nginx on 443: TLS 1.3"
 is "$(row tcp 443 tls '.tls | "\(.subject) \(.issuer) \(.verified)"')" "CN=$web_name CN=$ca_name false" \
 	"... subject and issuer of the certificate, which nobody vouches for"
 like "$(row tcp 443 tls .tls.days_left)" '^(29|30)$' "... and the days it has left"
+like "$(row tcp 443 tls .detail)" "TLSv1\.3 for http/1\.1, certificate of CN=$web_name, issued by CN=$ca_name" "... in a sentence, with what is spoken in it"
 is "$(row tcp 443 http .reply)" "HTTP 404 Not Found" "... HTTP over it"
 like "$(row tcp 3478 turn .reply)" "^401.*$turn_realm" "coturn by TCP: 401 with its realm"
 like "$(row tcp 443 turn-tls .reply)" "^401.*$turn_realm" "TURN behind the same port 443, by its name: 401 with coturn's realm"
@@ -72,7 +73,10 @@ is "$code $(row tcp 443 tls)" "0 open" "the issuer that is expected, in other le
 tcp "$responder" --tcp 443 --udp-stun none --sni "$web_name" --expect-issuer "Let's Encrypt"
 is "$code $(row tcp 443 tls)" "1 tls-failed" "another issuer than expected: tls-failed, exit 1"
 like "$(row tcp 443 tls .detail)" "$ca_name" "... and the issuer is named"
-stop "$capture_pid" INT
+tcp "$responder" --tcp 443 --udp-stun none --sni "$nobody_name"
+is "$code $(row tcp 443 tls)" "1 tls-failed" "a name that the server refuses: tls-failed, exit 1"
+like "$(row tcp 443 tls .detail)" 'TLS is spoken.*unrecognized name' "... with its reason"
+capture_end
 
 # ---- as tshark reads it ----------------------------------------------------------------------------------------------------
 
@@ -103,7 +107,7 @@ insert rule inet everyport to_responder udp dport 3478 counter drop
 END
 bad=9004,9005=tls,9006,9007,9008,9009
 for host in "$responder" $responder6; do
-	tcp "$host" --tcp 80,$bad --udp-stun 3478 --tcp-timeout 1500ms
+	tcp "$host" --tcp 80,$bad --udp-stun 3478 --tcp-timeout 2500ms
 	is "$code" 1 "ports that are shut in every way there is, $host: exit 1"
 	is "$(row tcp 80 http)" open "the port that is open stays open"
 	is "$(row tcp 9004 connect)" reset "accept, then a reset: reset"

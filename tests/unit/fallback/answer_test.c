@@ -1,6 +1,7 @@
 #include <ep_fallback.h>
 #include <ep_stun.h>
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -285,6 +286,76 @@ stun_and_turn_requests_are_answered_in_order_framed_or_not(void **state)
 	}
 }
 
+/* A Binding request of an ICE agent. */
+static void
+ice_request(const char *username, const char *password, struct ep_stun_buf *buf)
+{
+	static const uint8_t txid[EP_STUN_TXID_BYTES] = {1};
+	const struct ep_stun_bytes key = ep_stun_text(password != NULL ? password : "");
+	struct ep_stun_msg msg;
+
+	ep_stun_msg_init(&msg, EP_STUN_REQUEST, EP_STUN_BINDING, txid);
+	msg.has |= EP_STUN_HAS_USERNAME | EP_STUN_HAS_FINGERPRINT;
+	msg.username = ep_stun_text(username);
+	assert_int_equal(ep_stun_encode(&msg, password != NULL ? &key : NULL, buf), 0);
+}
+
+/* In frames an ICE agent answers who knows its password; without them a STUN server answers everybody. */
+static void
+who_knows_the_password_is_answered_with_integrity(void **state)
+{
+	static const struct {
+		const char *username, *password;
+		uint16_t framed, bare; /* 0: success, else the error */
+		bool integrity;
+	} cases[] = {
+		{"ours:theirs", "secret", 0, 0, true},
+		{"ours:theirs", "guess", 401, 401, false},
+		{"others:theirs", "secret", 401, 401, false},
+		{"ours:theirs", NULL, 400, 0, false},
+	};
+	const struct ep_fallback_voice agent = {.software = "everyport/test",
+		.realm = "everyport",
+		.nonce = "0123456789abcdef",
+		.ufrag = "ours",
+		.pwd = "secret"};
+
+	(void)state;
+	for (size_t i = 0; i < EP_ARRAY_LEN(cases) * 3; i++) {
+		const size_t k = i / 3, way = i % 3; /* framed, bare, UDP */
+		uint8_t out[EP_FALLBACK_MESSAGE_MAX + 2];
+		struct ep_fallback_talk talk = {0};
+		struct ep_stun_buf asked;
+		struct ep_stun_bytes got;
+		struct ep_stun_msg msg;
+		struct stream in = {.len = 0};
+		size_t out_len = 0;
+		uint16_t want;
+
+		ice_request(cases[k].username, cases[k].password, &asked);
+		if (way == 0)
+			add_frame(&in, asked.bytes, asked.len);
+		else
+			add(&in, asked.bytes, asked.len);
+		if (way == 2)
+			out_len = ep_fallback_datagram(&agent, &peer, PORT, in.bytes, in.len, out);
+		else
+			assert_int_equal(ep_fallback_stream(&agent, &talk, &peer, PORT, in.bytes,
+						 in.len, out, sizeof(out), &out_len),
+				in.len);
+		assert_true(out_len > 2);
+		got = way == 0 ? (struct ep_stun_bytes){out + 2, out_len - 2}
+			       : (struct ep_stun_bytes){out, out_len};
+		assert_int_equal(ep_stun_decode(got, &msg, NULL), 0);
+		want = way == 0 ? cases[k].framed : cases[k].bare;
+		if (msg.error_code != want)
+			fail_msg("case %zu, way %zu: %u, not %u", k, way, msg.error_code, want);
+		assert_int_equal(msg.class, want == 0 ? EP_STUN_SUCCESS : EP_STUN_ERROR);
+		assert_int_equal(ep_stun_integrity_check(&msg, got, ep_stun_text("secret")),
+			cases[k].integrity ? 0 : -ENOENT);
+	}
+}
+
 static void
 frames_that_are_no_request_come_back_and_indications_do_not(void **state)
 {
@@ -443,6 +514,7 @@ main(void)
 		cmocka_unit_test(http_body_is_as_long_as_it_says),
 		cmocka_unit_test(http_heads_without_an_end_are_given_up),
 		cmocka_unit_test(stun_and_turn_requests_are_answered_in_order_framed_or_not),
+		cmocka_unit_test(who_knows_the_password_is_answered_with_integrity),
 		cmocka_unit_test(frames_that_are_no_request_come_back_and_indications_do_not),
 		cmocka_unit_test(streams_that_lose_their_thread_are_ended),
 		cmocka_unit_test(no_datagram_is_answered_by_much_more_than_itself_or_without_end),

@@ -100,6 +100,24 @@ tcp_shut_but_not_required(struct ep_result *r)
 	r->tcp[0].required = false;
 }
 
+/* What this host's own sockets failed says nothing of the path. */
+static void
+tcp_failed_by_us(struct ep_result *r)
+{
+	util_load(r);
+	util_tcp(r, 443, "before", "open", "");
+	util_tcp(r, 443, "during", "busy", "this host has no free local port");
+	util_tcp(r, 443, "after", "busy", "this host has no free local port");
+}
+
+static void
+tcp_failed_by_us_and_shut(struct ep_result *r)
+{
+	util_load(r);
+	util_tcp(r, 80, "before", "refused", "");
+	util_tcp(r, 443, "before", "error", "this host's own socket failed");
+}
+
 /* The ring drops `count` of the probes: they are lost in the account. */
 static void
 drop_in_ring(struct ep_result *r, enum ep_result_dir dir, uint64_t count)
@@ -320,6 +338,11 @@ verdict_and_reason_follow_from_what_happened(void **state)
 			"TCP 443 is refused during the load"},
 		{"TCP shut but not required", tcp_shut_but_not_required, EP_RESULT_PASS, 1,
 			"all 1,000 ports"},
+		{"TCP failed by us", tcp_failed_by_us, EP_RESULT_INVALID, 1,
+			"invalid: TCP 443 is busy during and after the load: this host has no free "
+			"local port"},
+		{"TCP failed by us, and shut", tcp_failed_by_us_and_shut, EP_RESULT_INVALID, 2,
+			"TCP 80 is refused before the load"},
 		{"ring drops allowed", ring_drops_allowed, EP_RESULT_PASS, 1, "all 1,000 ports"},
 		{"ring drops one too many", ring_drops_one_too_many, EP_RESULT_INVALID, 1,
 			"invalid: down: our receiver's ring dropped 51 of 500,000 probes "

@@ -150,6 +150,103 @@ password_is_asked_for_where_one_is_set(void **state)
 		0);
 }
 
+/* As an ICE agent has it: USERNAME begins with its own user name. */
+static void
+password_belongs_to_its_user(void **state)
+{
+	static const struct {
+		const char *name;
+		enum ep_stun_class want;
+	} cases[] = {
+		{"ours:theirs", EP_STUN_SUCCESS},
+		{"ours", EP_STUN_SUCCESS},
+		{"ours:", EP_STUN_SUCCESS},
+		{"ourselves:theirs", EP_STUN_ERROR},
+		{"our", EP_STUN_ERROR},
+		{"theirs:ours", EP_STUN_ERROR},
+		{"", EP_STUN_ERROR},
+	};
+
+	(void)state;
+	server.password = ep_stun_text("secret");
+	server.ufrag = ep_stun_text("ours");
+	for (size_t i = 0; i < EP_ARRAY_LEN(cases); i++) {
+		struct ep_stun_msg reply;
+		struct ep_stun_buf out;
+		struct model m;
+
+		model_begin(&m, 0x0001);
+		model_put(&m, 0x0006, cases[i].name, strlen(cases[i].name), 0);
+		model_put_integrity(&m, "secret");
+		answer(&m, &out, &reply);
+		if (reply.class != cases[i].want)
+			fail_msg("'%s'", cases[i].name);
+		assert_true(reply.class == EP_STUN_SUCCESS || reply.error_code == 401);
+		assert_int_equal(
+			(reply.has & EP_STUN_HAS_INTEGRITY) != 0, reply.class == EP_STUN_SUCCESS);
+	}
+}
+
+static void
+optional_password_is_asked_for_only_where_integrity_is_given(void **state)
+{
+	struct ep_stun_msg reply;
+	struct ep_stun_buf out;
+	struct model m;
+
+	(void)state;
+	server.password = ep_stun_text("secret");
+	server.password_optional = true;
+	model_begin(&m, 0x0001);
+	model_put(&m, 0x0006, "a:b", 3, 0);
+	answer(&m, &out, &reply);
+	assert_int_equal(reply.class, EP_STUN_SUCCESS);
+	assert_false(reply.has & EP_STUN_HAS_INTEGRITY);
+	model_put_integrity(&m, "guess");
+	answer(&m, &out, &reply);
+	assert_int_equal(reply.error_code, 401);
+
+	model_begin(&m, 0x0001);
+	model_put(&m, 0x0006, "a:b", 3, 0);
+	model_put_integrity(&m, "secret");
+	answer(&m, &out, &reply);
+	assert_int_equal(reply.class, EP_STUN_SUCCESS);
+	assert_int_equal(ep_stun_integrity_check(&reply, (struct ep_stun_bytes){out.bytes, out.len},
+				 server.password),
+		0);
+}
+
+/* A client of RFC 8489 that does not know what we speak sends both; to one of RFC 5389 SHA-256 alone is an unknown attribute. */
+static void
+sha256_is_passed_over_behind_sha1_and_not_understood_alone(void **state)
+{
+	static const uint8_t sha256[32];
+	struct ep_stun_msg reply;
+	struct ep_stun_buf out;
+	struct model m;
+
+	(void)state;
+	server.password = ep_stun_text("secret");
+	model_begin(&m, 0x0001);
+	model_put(&m, 0x0006, "a:b", 3, 0);
+	model_put_integrity(&m, "secret");
+	model_put(&m, 0x001C, sha256, sizeof(sha256), 0);
+	answer(&m, &out, &reply);
+	assert_int_equal(reply.class, EP_STUN_SUCCESS);
+	assert_true(reply.has & EP_STUN_HAS_INTEGRITY);
+
+	model_begin(&m, 0x0001);
+	model_put(&m, 0x0006, "a:b", 3, 0);
+	model_put(&m, 0x001C, sha256, sizeof(sha256), 0);
+	answer(&m, &out, &reply);
+	assert_int_equal(reply.error_code, 400);
+	server.password_optional = true;
+	answer(&m, &out, &reply);
+	assert_int_equal(reply.error_code, 420);
+	assert_int_equal(reply.unknown_count, 1);
+	assert_int_equal(reply.unknown[0], 0x001C);
+}
+
 static void
 what_is_no_request_of_ours_is_not_answered(void **state)
 {
@@ -230,6 +327,11 @@ main(void)
 		cmocka_unit_test_setup(
 			attributes_not_understood_are_answered_with_420_and_their_list, set_up),
 		cmocka_unit_test_setup(password_is_asked_for_where_one_is_set, set_up),
+		cmocka_unit_test_setup(password_belongs_to_its_user, set_up),
+		cmocka_unit_test_setup(
+			optional_password_is_asked_for_only_where_integrity_is_given, set_up),
+		cmocka_unit_test_setup(
+			sha256_is_passed_over_behind_sha1_and_not_understood_alone, set_up),
 		cmocka_unit_test_setup(what_is_no_request_of_ours_is_not_answered, set_up),
 		cmocka_unit_test_setup(texts_that_cannot_be_sent_are_refused, set_up),
 		cmocka_unit_test_setup(a_failing_openssl_is_told, set_up),

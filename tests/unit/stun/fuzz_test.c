@@ -59,8 +59,12 @@ message_try(const struct fuzz_sample *s)
 {
 	uint8_t *const copy = fuzz_exact_copy(s->bytes, s->len);
 	const struct ep_stun_bytes bytes = {copy, s->len};
-	const struct ep_stun_server server = {ep_stun_text("s"), ep_stun_text("r"),
-		ep_stun_text("n"), s->len % 2 ? ep_stun_text("secret") : ep_stun_text("")};
+	const struct ep_stun_server server = {.software = ep_stun_text("s"),
+		.realm = ep_stun_text("r"),
+		.nonce = ep_stun_text("n"),
+		.password = ep_stun_text(s->len & 4 ? "secret" : ""),
+		.ufrag = ep_stun_text(s->len & 8 ? "far" : ""),
+		.password_optional = (s->len & 16) != 0};
 	const struct ep_stun_addr from = {.ip = {.family = EP_WIRE_IPV4}, .port = 9};
 	struct ep_stun_msg msg;
 	struct ep_stun_buf out;

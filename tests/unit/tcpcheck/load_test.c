@@ -269,6 +269,42 @@ stalled_connection_is_told_with_its_second_and_may_recover(void **state)
 	bench_end(&b);
 }
 
+/* A program that the kernel gives no time to asks late: while nothing was asked, nobody was silent. */
+static void
+pause_of_ours_is_no_silence_of_the_peer(void **state)
+{
+	static const struct {
+		enum behaviour behaviour;
+		bool tls;
+		enum ep_tcpcheck_check check;
+	} cases[] = {
+		{FRAMED_STUN, false, EP_TCPCHECK_ICE_TCP},
+		{HTTP_404, true, EP_TCPCHECK_TLS},
+		{SILENT, false, EP_TCPCHECK_ICE_TCP},
+		{SILENT, false, EP_TCPCHECK_CONNECT},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < EP_ARRAY_LEN(cases); i++) {
+		struct bench b = bench(cases[i].behaviour, cases[i].tls, cases[i].check);
+		struct ep_tcpcheck_hold h;
+
+		ep_tcpcheck_hold_start(b.c, test_now_ns);
+		for (int pause = 0; pause < 3; pause++) {
+			test_run(b.c, b.servers, 3 * S + 500 * MS);
+			test_now_ns += 5 * S;
+		}
+		test_run(b.c, b.servers, 2 * S);
+		ep_tcpcheck_hold_stop(b.c, test_now_ns);
+		h = held(&b);
+		if (h.status != EP_TCPCHECK_OPEN || h.stalls != 0)
+			fail_msg("case %zu: %s, %u stalls", i, ep_tcpcheck_status_name(h.status),
+				h.stalls);
+		assert_in_range(h.longest_silence_ns, 0, EP_TCPCHECK_STALL_NS - 1);
+		bench_end(&b);
+	}
+}
+
 static void
 service_that_keeps_no_connection_is_no_fault_of_the_path(void **state)
 {
@@ -323,6 +359,7 @@ main(void)
 		cmocka_unit_test(service_that_is_silent_is_held_by_its_acknowledgements),
 		cmocka_unit_test(broken_connection_is_told_with_its_second),
 		cmocka_unit_test(stalled_connection_is_told_with_its_second_and_may_recover),
+		cmocka_unit_test(pause_of_ours_is_no_silence_of_the_peer),
 		cmocka_unit_test(service_that_keeps_no_connection_is_no_fault_of_the_path),
 		cmocka_unit_test(connection_that_never_came_to_be_says_why),
 	};

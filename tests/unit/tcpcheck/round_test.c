@@ -305,6 +305,48 @@ shut_port_is_refused_with_its_time_and_a_rule(void **state)
 	ep_tcpcheck_destroy(c);
 }
 
+/* Whoever answers in the place of the service does not know the password. */
+static void
+answer_says_whether_it_knows_the_password(void **state)
+{
+	static const struct {
+		const char *of_server, *given, *reply;
+		bool whole; /* reply is all of it */
+	} answers[] = {
+		{NULL, "secret", ", without integrity", false},
+		{NULL, NULL, "mapped 127.0.0.1:", false},
+		{"secret", "secret", "mapped 127.0.0.1:", false},
+		{"secret", "guess", "401 Unauthenticated", true},
+		{"secret", NULL, "400 Bad Request", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < EP_ARRAY_LEN(answers); i++) {
+		struct server *servers[2] = {server_start(FRAMED_STUN, false), NULL};
+		const uint16_t port = server_port(servers[0]);
+		struct ep_tcpcheck_cfg cfg = test_cfg();
+		const struct ep_tcpcheck_row *row;
+		struct ep_tcpcheck *c;
+
+		server_password(servers[0], answers[i].of_server);
+		cfg.ufrag = "ours";
+		cfg.pwd = answers[i].given;
+		test_target(&cfg, EP_TCPCHECK_TCP, port, EP_TCPCHECK_ICE_TCP);
+		c = test_checker(&cfg);
+		test_round(c, servers);
+		row = test_row(c, port, EP_TCPCHECK_ICE_TCP);
+		assert_non_null(row);
+		assert_int_equal(row->status, EP_TCPCHECK_OPEN);
+		if (answers[i].whole)
+			assert_string_equal(row->reply, answers[i].reply);
+		else
+			assert_non_null(strstr(row->reply, answers[i].reply));
+		assert_int_equal(strstr(row->reply, "integrity") != NULL, i == 0);
+		ep_tcpcheck_destroy(c);
+		server_stop(servers[0]);
+	}
+}
+
 static uint64_t
 seed_of_this_run(void)
 {
@@ -374,6 +416,7 @@ main(void)
 		cmocka_unit_test(request_over_udp_is_repeated_as_rfc_8489_says),
 		cmocka_unit_test(second_check_of_a_port_has_no_second_connect_row),
 		cmocka_unit_test(shut_port_is_refused_with_its_time_and_a_rule),
+		cmocka_unit_test(answer_says_whether_it_knows_the_password),
 		cmocka_unit_test(garbage_gets_a_status_in_time),
 	};
 

@@ -37,6 +37,7 @@ struct server {
 	uint32_t lose, accepted, requests;
 	uint16_t port;
 	uint64_t seed;
+	const char *password; /* NULL: none is asked for */
 	SSL_CTX *ssl;
 	struct conn *conns;
 };
@@ -198,6 +199,12 @@ server_backlog(struct server *s, int connections)
 }
 
 void
+server_password(struct server *s, const char *password)
+{
+	s->password = password;
+}
+
+void
 server_lose(struct server *s, uint32_t requests)
 {
 	s->lose = requests;
@@ -228,8 +235,9 @@ static size_t
 stun_answer(const struct server *s, const uint8_t *bytes, size_t len,
 	const struct ep_stun_addr *from, struct ep_stun_buf *out)
 {
-	const struct ep_stun_server voice = {
-		.realm = ep_stun_text("media.test"), .nonce = ep_stun_text("0123456789")};
+	const struct ep_stun_server voice = {.realm = ep_stun_text("media.test"),
+		.nonce = ep_stun_text("0123456789"),
+		.password = ep_stun_text(s->password != NULL ? s->password : "")};
 	struct ep_stun_msg msg;
 
 	if (s->behaviour == STUN_ONLY &&

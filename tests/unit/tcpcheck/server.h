@@ -45,6 +45,8 @@ void server_mute(struct server *s, bool mute);
 void server_behave(struct server *s, enum behaviour behaviour);
 /** Room for so many connections that were not accepted yet. */
 void server_backlog(struct server *s, int connections);
+/** Of FRAMED_STUN and BARE_STUN: Binding requests must know this ICE password. Borrowed. */
+void server_password(struct server *s, const char *password);
 /** Of a UDP server: do not answer the next requests. */
 void server_lose(struct server *s, uint32_t requests);
 /** Reset or close every connection. */
