@@ -7,12 +7,15 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 /* From this many CPUs on, a worker can have one for itself and leave the kernel enough. */
 #define CPUS_FOR_PINNING 4
+/* Above the floating workers: they share its CPUs, and consent lasts a second. */
+#define MAIN_NICE (-10)
 
 static volatile sig_atomic_t interrupted;
 
@@ -97,6 +100,13 @@ main_off_cores(const struct host_plan *plan)
 		sched_setaffinity(0, sizeof(set), &set);
 }
 
+/* Root only; others go on as they are. */
+static void
+main_first(void)
+{
+	setpriority(PRIO_PROCESS, 0, MAIN_NICE);
+}
+
 int
 host_eal(const struct config *config, const struct host_plan *plan, uint32_t memory_mib,
 	struct ep_err *err)
@@ -110,7 +120,9 @@ host_eal(const struct config *config, const struct host_plan *plan, uint32_t mem
 	};
 	const int ret = ep_dev_eal_init(&cfg, err);
 
-	if (ret == 0 && !plan->floating)
+	if (ret == 0 && plan->floating)
+		main_first();
+	else if (ret == 0)
 		main_off_cores(plan);
 	return ret;
 }

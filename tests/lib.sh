@@ -76,6 +76,24 @@ is()
 	fi
 }
 
+# code_is WANT TEXT: the exit code of a measurement, in $code, 0 or 1; its result is in $json. Where the machine was too busy the tester has
+# to say so: exit code 5 and a reason for it, and where nothing should be found no reason but such ones. What was counted is looked at by
+# the tests that follow, whatever the verdict.
+# shellcheck disable=SC2154 # set by the tests
+code_is()
+{
+	local own other
+
+	if [[ $code != 5 ]]; then
+		is "$code" "$1" "$2"
+		return 0
+	fi
+	own=$(jq '[.reasons[] | select(startswith("invalid: "))] | length' "$json")
+	other=$(jq '[.reasons[] | select(startswith("invalid: ") | not)] | length' "$json")
+	is "$((own > 0)) $((other > 0))" "1 $1" "$2 (the machine was too busy for a verdict)"
+	jq -r '.reasons[]' "$json" | sed 's/^/# /'
+}
+
 # like GOT REGEX TEXT
 like()
 {

@@ -428,7 +428,6 @@ lane_receive(struct ep_engine *e, const struct side *s, struct lane *l)
 		.echo = e->trial.echo,
 		.oneway = e->cfg.side_count == 2 && !rtt,
 		.rtt = rtt,
-		.slow = l->slow_rx != NULL,
 	};
 
 	l->rx = e->hot->rx_choose(&choice);

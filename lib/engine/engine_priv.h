@@ -198,7 +198,6 @@ struct rx_choice {
 	bool echo;   /* Responder: answers; learns as well. */
 	bool oneway; /* Both ends on one clock. */
 	bool rtt;    /* Initiator: echoes come back. */
-	bool slow;   /* What is no probe goes to the slow path. */
 };
 
 /** What a lane sends in a trial. */

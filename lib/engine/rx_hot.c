@@ -18,7 +18,6 @@ struct rx_mode {
 	bool echo;      /* Responder: answers each first copy. */
 	bool oneway;    /* Both ends on one clock: one-way latency. */
 	bool rtt;       /* Initiator: echoes carry the original's send time. */
-	bool slow;      /* What is no probe goes to the slow path. */
 };
 
 /** The probes of a burst between parsing and the account. */
@@ -94,11 +93,13 @@ rx_read(struct rx_burst *b, uint32_t i, struct rte_mbuf *m, const struct rx_mode
 	return true;
 }
 
-/* For the slow path, which may be done with it before or after this burst is freed. */
+/* Not a probe: for the slow path, if there is one, which may be done with it before or after this burst is freed. */
 static __rte_noinline void
-rx_slow(const struct lane *l, struct rx_burst *b, struct rte_mbuf *m)
+rx_foreign(struct lane *l, struct rx_burst *b, struct rte_mbuf *m)
 {
-	if (m->nb_segs != 1)
+	l->count.foreign++;
+	b->free[b->free_count++] = m;
+	if (l->slow_rx == NULL || m->nb_segs != 1)
 		return;
 	b->whole = false;
 	rte_mbuf_refcnt_update(m, 1);
@@ -116,11 +117,7 @@ rx_parse(struct lane *l, struct rx_burst *b, struct rte_mbuf **in, uint32_t n,
 	for (uint32_t i = 0; i < n; i++) {
 		if (unlikely(!rx_read(b, count, in[i], mode) ||
 			    b->field[count].flow >= flow_count)) {
-			l->count.foreign++;
-			if (mode.slow)
-				rx_slow(l, b, in[i]);
-			if (mode.echo)
-				b->free[b->free_count++] = in[i];
+			rx_foreign(l, b, in[i]);
 			continue;
 		}
 		rte_prefetch0(&l->acct.flow[b->field[count].flow]);
@@ -521,39 +518,33 @@ struct rx_family {
 };
 
 /* One instance a meaningful combination: initiators never echo, responders never time a round trip. */
-#define RX_FAMILY(f, six, slowly)                                                                  \
-	RX_INSTANCE(rx_count##f, .ipv6 = six, .slow = slowly, .responder = true)                   \
-	RX_INSTANCE(                                                                               \
-		rx_count##f##_1, .ipv6 = six, .slow = slowly, .responder = true, .oneway = true)   \
-	RX_INSTANCE(rx_learn##f, .ipv6 = six, .slow = slowly, .responder = true, .learn = true)    \
-	RX_INSTANCE(rx_learn##f##_1, .ipv6 = six, .slow = slowly, .responder = true,               \
-		.learn = true, .oneway = true)                                                     \
-	RX_INSTANCE(rx_echo##f, .ipv6 = six, .slow = slowly, .responder = true, .learn = true,     \
-		.echo = true)                                                                      \
-	RX_INSTANCE(rx_echo##f##_1, .ipv6 = six, .slow = slowly, .responder = true, .learn = true, \
-		.echo = true, .oneway = true)                                                      \
-	RX_INSTANCE(rx_initiator##f, .ipv6 = six, .slow = slowly)                                  \
-	RX_INSTANCE(rx_initiator##f##_1, .ipv6 = six, .slow = slowly, .oneway = true)              \
-	RX_INSTANCE(rx_initiator##f##_rtt, .ipv6 = six, .slow = slowly, .rtt = true)               \
-	static const struct rx_family rx_family##f = {                                             \
-		.count = {rx_count##f, rx_count##f##_1},                                           \
-		.learn = {rx_learn##f, rx_learn##f##_1},                                           \
-		.echo = {rx_echo##f, rx_echo##f##_1},                                              \
-		.initiator = {rx_initiator##f, rx_initiator##f##_1},                               \
-		.rtt = rx_initiator##f##_rtt,                                                      \
+#define RX_FAMILY(f, six)                                                                        \
+	RX_INSTANCE(rx_count##f, .ipv6 = six, .responder = true)                                 \
+	RX_INSTANCE(rx_count##f##_1, .ipv6 = six, .responder = true, .oneway = true)             \
+	RX_INSTANCE(rx_learn##f, .ipv6 = six, .responder = true, .learn = true)                  \
+	RX_INSTANCE(                                                                             \
+		rx_learn##f##_1, .ipv6 = six, .responder = true, .learn = true, .oneway = true)  \
+	RX_INSTANCE(rx_echo##f, .ipv6 = six, .responder = true, .learn = true, .echo = true)     \
+	RX_INSTANCE(rx_echo##f##_1, .ipv6 = six, .responder = true, .learn = true, .echo = true, \
+		.oneway = true)                                                                  \
+	RX_INSTANCE(rx_initiator##f, .ipv6 = six)                                                \
+	RX_INSTANCE(rx_initiator##f##_1, .ipv6 = six, .oneway = true)                            \
+	RX_INSTANCE(rx_initiator##f##_rtt, .ipv6 = six, .rtt = true)                             \
+	static const struct rx_family rx_family##f = {                                           \
+		.count = {rx_count##f, rx_count##f##_1},                                         \
+		.learn = {rx_learn##f, rx_learn##f##_1},                                         \
+		.echo = {rx_echo##f, rx_echo##f##_1},                                            \
+		.initiator = {rx_initiator##f, rx_initiator##f##_1},                             \
+		.rtt = rx_initiator##f##_rtt,                                                    \
 	};
 
-RX_FAMILY(4, false, false)
-RX_FAMILY(6, true, false)
-RX_FAMILY(4_slow, false, true)
-RX_FAMILY(6_slow, true, true)
+RX_FAMILY(4, false)
+RX_FAMILY(6, true)
 
 lane_rx_fn
 HOT_NAME(rx_choose)(const struct rx_choice *c)
 {
-	const struct rx_family *plain = c->ipv6 ? &rx_family6 : &rx_family4;
-	const struct rx_family *slow = c->ipv6 ? &rx_family6_slow : &rx_family4_slow;
-	const struct rx_family *f = c->slow ? slow : plain;
+	const struct rx_family *f = c->ipv6 ? &rx_family6 : &rx_family4;
 
 	if (c->rtt)
 		return f->rtt;

@@ -67,7 +67,8 @@ fails_with 3 "another everyport" "a second everyport on the same interface is re
 	"$lab" exec initiator "$EP_BIN" run --peer "$responder" --dev eth0 --key-file "$key" --rate 5kpps --tcp 443
 wait_for 40 bash -c "! kill -0 $run_pid"
 stop "$run_pid"
-is "$stopped_code" 0 "... and the first one is undisturbed"
+code=$stopped_code
+code_is 0 "... and the first one is undisturbed"
 succeeds "... its account is clean" "$check" "$json" clean closes
 
 # In the middle of the load: the TCP check before it takes 2 s, the sweep of one round at 5 kpps 2 s, its drain 2 s.

@@ -21,7 +21,7 @@ ip -n "$ns" addr add 198.18.5.2/24 dev vb
 ip -n "$ns" link set va up
 ip -n "$ns" link set vb up
 
-# loop NAME OPTION...: has to pass and to be clean; tried again where the machine was too busy.
+# loop NAME OPTION...: has to be clean, and to pass; tried again where the machine was too busy.
 loop()
 {
 	local name=$1 code try
@@ -33,7 +33,7 @@ loop()
 		[[ $code == 5 ]] || break
 		echo "# $name: try $try was invalid"
 	done
-	is "$code" 0 "$name: passes"
+	code_is 0 "$name: passes"
 	succeeds "... clean, closed, and as the schema says" "$check" "$json" ports=1000 clean closes schema
 }
 

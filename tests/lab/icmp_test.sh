@@ -57,7 +57,7 @@ through()
 	local version=$1 admin=$2 port=$3 host=$4 near=$5 far=$6 size=$7 word=$8
 
 	run_valid --ports 50990-51050 --rate 2kpps --duration 2s --sweeps 2 --tcp 443 --udp-stun none --size "$size"
-	is "$code" 1 "$version: ports that are rejected fail the run"
+	code_is 1 "$version: ports that are rejected fail the run"
 	is "$(value .dead_ports)" '{"up":["51000-51009","51030-51034"],"down":["51020-51021"]}' "... and are dead"
 	is "$(errors up)" "[\"$admin admin-prohibited $near: 51000-51009, 10\",\"$port port-unreachable $responder: 51030-51034, 5\"]" \
 		"exactly these ports carry the code, and the address that refused"

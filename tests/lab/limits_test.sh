@@ -41,7 +41,7 @@ capture "$tmp/icmp.pcap" firewall out0 "icmp"
 icmp_out=$capture_pid
 capture "$tmp/icmp-in.pcap" firewall in0 "icmp"
 run_valid --dev af_packet:eth0 --rate 10kpps --duration 3s --tcp 443
-is "$code" 0 "AF_PACKET on both sides passes"
+code_is 0 "AF_PACKET on both sides passes"
 succeeds "... its account is clean" "$check" "$json" clean closes
 succeeds "... each port equals nftables' counter" "$top/scripts/lab/compare" "$csv" --json "$json"
 like "$(value .host.mode)" 'AF_PACKET' "... the result says so"

@@ -29,7 +29,7 @@ traffic()
 	sleep 1
 	stop "$up" INT
 	stop "$down" INT
-	is "$code" 0 "$name: the run passes"
+	code_is 0 "$name: the run passes"
 	for file in up down; do
 		local pcap=$tmp/$file.pcap all
 
