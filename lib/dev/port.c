@@ -6,6 +6,7 @@
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -59,6 +60,47 @@ dev_hotplug(struct ep_dev *dev, const char *name, const char *args)
 	return ret < 0 ? -ENODEV : 0;
 }
 
+/*
+ * Whether packet buffers may lie across small pages. Without huge pages DPDK lets none do so, which leaves one of a usual size on a
+ * page, all at the same place of it, and so in the same few sets of the caches. Only a device that hands pages on minds (AF_XDP's UMEM);
+ * the other virtual ones copy.
+ */
+static bool
+port_packs_pool(const struct ep_dev *dev)
+{
+	struct rte_eth_dev_info info;
+
+	return rte_eth_dev_info_get(dev->port_id, &info) == 0 && info.driver_name != NULL &&
+		strcmp(info.driver_name, "net_af_xdp") != 0;
+}
+
+/* As rte_pktmbuf_pool_create(), which knows no flags. */
+static struct rte_mempool *
+port_pool_new(const struct ep_dev *dev, const char *name, unsigned int count, unsigned int cache,
+	uint16_t room_bytes)
+{
+	const struct rte_pktmbuf_pool_private private = {.mbuf_data_room_size = room_bytes};
+	struct rte_mempool *pool = rte_mempool_create_empty(name, count,
+		(unsigned int)sizeof(struct rte_mbuf) + room_bytes, cache, sizeof(private),
+		rte_eth_dev_socket_id(dev->port_id),
+		port_packs_pool(dev) ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0);
+	int ret;
+
+	if (pool == NULL)
+		return NULL;
+	rte_pktmbuf_pool_init(pool, (void *)(uintptr_t) & private);
+	ret = rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL);
+	if (ret == 0)
+		ret = rte_mempool_populate_default(pool);
+	if (ret < 0) {
+		rte_mempool_free(pool);
+		rte_errno = -ret;
+		return NULL;
+	}
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
+}
+
 static int
 port_pool_create(
 	struct ep_dev *dev, uint16_t queue, const struct dev_port_cfg *cfg, struct ep_err *err)
@@ -68,8 +110,7 @@ port_pool_create(
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	snprintf(name, sizeof(name), "ep_dev%u_%u", dev->port_id, queue);
-	dev->pool[queue] = rte_pktmbuf_pool_create(name, cfg->pool_mbufs, cache, 0,
-		(uint16_t)room_bytes, rte_eth_dev_socket_id(dev->port_id));
+	dev->pool[queue] = port_pool_new(dev, name, cfg->pool_mbufs, cache, (uint16_t)room_bytes);
 	if (dev->pool[queue] == NULL)
 		return ep_err_set(err, -rte_errno,
 			"--dev %s: no memory for %u packet buffers of %u B for queue %u (%s); give "

@@ -24,6 +24,7 @@ struct rx_mode {
 struct rx_burst {
 	uint32_t count;
 	uint32_t free_count;
+	uint32_t dropped; /* Bit i: probe i is not answered. */
 	uint32_t echo_count;
 	struct ep_wire_shape shape;
 	struct rte_mbuf *mbuf[ENGINE_RX_BURST];
@@ -42,7 +43,7 @@ struct rx_burst {
 	bool plain[ENGINE_RX_BURST];           /* Where frames are read again. */
 	bool all_plain;
 	bool whole; /* The mbufs may go back in one piece. */
-	/* Echoes, in the order of arrival. */
+	/* Echoes, in the order of arrival, where some are dropped. */
 	uint32_t echo_index[ENGINE_RX_BURST];
 	struct rte_mbuf *echo_mbuf[ENGINE_RX_BURST];
 	struct rte_mbuf *free[ENGINE_RX_BURST]; /* What is not answered. */
@@ -244,16 +245,6 @@ rx_learn_new(struct lane *l, const struct rx_burst *b, uint32_t i, const bool ip
 		l->count.learned++;
 }
 
-static __rte_always_inline void
-rx_echo(struct rx_burst *b, uint32_t i)
-{
-	const uint32_t k = b->echo_count;
-
-	b->echo_mbuf[k] = b->mbuf[i];
-	b->echo_index[k] = i;
-	b->echo_count++;
-}
-
 /* The DUT changed the initiator's own port, or the drain time is over. Returns whether the probe is done with. */
 static __rte_always_inline bool
 rx_set_aside(struct lane *l, const struct rx_burst *b, uint32_t i, const struct rx_mode mode)
@@ -342,20 +333,19 @@ rx_judge_each(struct lane *l, struct rx_burst *b, const bool in_order, const str
 {
 	const struct rx_tables t = rx_tables(l, mode);
 	const uint32_t count = b->count;
-	uint32_t aside = 0, again = 0;
+	uint32_t aside = 0, again = 0, dropped = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
 		if (!in_order && unlikely(!rx_is_taken(l, b, i, mode))) {
 			aside++;
 		} else if (unlikely(!rx_account(l, b, i, &t, mode))) {
 			again++;
-		} else if (mode.echo) {
-			rx_echo(b, i);
+		} else {
 			continue;
 		}
-		if (mode.echo)
-			b->free[b->free_count++] = b->mbuf[i];
+		dropped |= UINT32_C(1) << i;
 	}
+	b->dropped = dropped;
 	l->count.received += count - aside;
 	l->count.first += count - aside - again;
 }
@@ -369,6 +359,26 @@ rx_judge(struct lane *l, struct rx_burst *b, const struct rx_mode mode)
 		rx_judge_each(l, b, false, mode);
 }
 
+static __rte_noinline void
+rx_list_echoes(struct rx_burst *b)
+{
+	for (uint32_t i = 0; i < b->count; i++) {
+		if ((b->dropped >> i & 1) != 0) {
+			b->free[b->free_count++] = b->mbuf[i];
+			continue;
+		}
+		b->echo_mbuf[b->echo_count] = b->mbuf[i];
+		b->echo_index[b->echo_count++] = i;
+	}
+}
+
+/* Which probe the k-th echo answers. */
+static __rte_always_inline uint32_t
+rx_echo_index(const struct rx_burst *b, uint32_t k)
+{
+	return b->dropped != 0 ? b->echo_index[k] : k;
+}
+
 /* In place; returns false where a frame has to be done on its own. */
 static __rte_always_inline bool
 rx_write_echoes(struct rx_burst *b, const struct rx_mode mode)
@@ -380,6 +390,12 @@ rx_write_echoes(struct rx_burst *b, const struct rx_mode mode)
 	if (unlikely(no_check || !b->all_plain))
 		return false;
 	ep_wire_echo_sums(&b->echoes, b->tag, b->echo_tag);
+	if (likely(b->dropped == 0)) {
+		for (uint32_t i = 0; i < b->count; i++)
+			ep_wire_echo_write(
+				&b->echoes, i, rte_pktmbuf_mtod(b->mbuf[i], uint8_t *), mode.ipv6);
+		return true;
+	}
 	for (uint32_t k = 0; k < b->echo_count; k++)
 		ep_wire_echo_write(&b->echoes, b->echo_index[k],
 			rte_pktmbuf_mtod(b->echo_mbuf[k], uint8_t *), mode.ipv6);
@@ -391,12 +407,12 @@ static __rte_noinline void
 rx_write_other_echoes(struct rx_burst *b)
 {
 	for (uint32_t k = 0; k < b->echo_count; k++) {
-		struct rte_mbuf *m = b->echo_mbuf[k];
+		const uint32_t i = rx_echo_index(b, k);
+		struct rte_mbuf *m = b->mbuf[i];
 		struct ep_wire_rx rx;
 
 		if (rx_parse_other(m, &rx))
-			ep_wire_echo(
-				rte_pktmbuf_mtod(m, uint8_t *), &rx, b->echo_tag[b->echo_index[k]]);
+			ep_wire_echo(rte_pktmbuf_mtod(m, uint8_t *), &rx, b->echo_tag[i]);
 	}
 }
 
@@ -404,9 +420,11 @@ static __rte_noinline void
 rx_refuse_echoes(struct lane *l, struct rx_burst *b, uint32_t sent)
 {
 	for (uint32_t k = sent; k < b->echo_count; k++) {
-		l->acct.port[b->port_index[b->echo_index[k]]].echo_refused++;
+		const uint32_t i = rx_echo_index(b, k);
+
+		l->acct.port[b->port_index[i]].echo_refused++;
 		l->count.echo_refused++;
-		b->free[b->free_count++] = b->echo_mbuf[k];
+		b->free[b->free_count++] = b->mbuf[i];
 	}
 }
 
@@ -414,8 +432,15 @@ rx_refuse_echoes(struct lane *l, struct rx_burst *b, uint32_t sent)
 static __rte_always_inline void
 rx_send_echoes(struct lane *l, struct rx_burst *b, const struct rx_mode mode)
 {
+	struct rte_mbuf **echo = b->mbuf;
 	uint32_t sent = 0;
 
+	b->echo_count = b->count;
+	if (unlikely(b->dropped != 0)) {
+		b->echo_count = 0;
+		rx_list_echoes(b);
+		echo = b->echo_mbuf;
+	}
 	if (b->echo_count == 0)
 		return;
 	if (likely(!l->silent)) {
@@ -423,7 +448,7 @@ rx_send_echoes(struct lane *l, struct rx_burst *b, const struct rx_mode mode)
 		ep_wire_tag_burst(l->tagger, b->block, b->echo_tag, b->count);
 		if (!rx_write_echoes(b, mode))
 			rx_write_other_echoes(b);
-		sent = lane_transmit(l, b->echo_mbuf, (uint16_t)b->echo_count);
+		sent = lane_transmit(l, echo, (uint16_t)b->echo_count);
 		l->count.echo_accepted += sent;
 	}
 	if (unlikely(sent < b->echo_count))
@@ -478,7 +503,6 @@ rx_body(struct lane *l, const struct rx_mode mode)
 		return 0;
 	/* After the burst was taken: the far end may have stamped its last packet a moment ago. */
 	now_ns = lane_ns32(l, rte_rdtsc());
-	b.echo_count = 0;
 	b.all_plain = true;
 	b.free_count = 0;
 	ep_wire_shape_init(&b.shape, mode.ipv6);

@@ -215,13 +215,15 @@ tx_write(const struct lane *l, struct tx_burst *b, uint32_t n, uint8_t pt, bool 
 {
 	const struct ep_wire_batch *w = &b->batch;
 	const uint64_t rearm[2] = {l->mbuf_rearm, l->ol_flags};
+	const struct ep_wire_tmpl *const only = l->tmpl;
+	const uint16_t only_len = only->len;
 	const uint32_t frame_offset = l->frame_offset;
 
 	for (uint32_t i = 0; i < n; i++) {
-		const struct ep_wire_tmpl *tmpl = mode.plain ? l->tmpl : b->tmpl[i];
+		const struct ep_wire_tmpl *tmpl = mode.plain ? only : b->tmpl[i];
 		uint8_t *frame = (uint8_t *)b->mbuf[i] + frame_offset;
 
-		tx_mbuf(b->mbuf[i], rearm, tmpl->len);
+		tx_mbuf(b->mbuf[i], rearm, mode.plain ? only_len : tmpl->len);
 		ep_wire_batch_write(w, i, tmpl, frame, pt, mode.ipv6);
 		if (!mode.plain)
 			ep_wire_batch_write_filler(w, i, tmpl, frame);

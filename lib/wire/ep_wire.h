@@ -233,8 +233,7 @@ struct ep_wire_batch {
 	uint32_t ip_sum[EP_WIRE_BURST]; /**< ... and ep_wire_tmpl_ip_sum() of the template. */
 	/* As they go to the frame. */
 	uint32_t tag_be[EP_WIRE_BURST];
-	uint32_t ports_be[EP_WIRE_BURST];
-	uint32_t tail_be[EP_WIRE_BURST];     /**< UDP length and checksum. */
+	uint64_t udp_be[EP_WIRE_BURST];      /**< The UDP header. */
 	uint32_t addr_be[EP_WIRE_BURST];     /**< addr. */
 	uint32_t ip_check_be[EP_WIRE_BURST]; /**< IPv4 header checksum with addr. */
 	struct ep_wire_block block[EP_WIRE_BURST];

@@ -101,9 +101,10 @@ static inline void
 ep_wire_batch_finish(struct ep_wire_batch *b)
 {
 	for (uint32_t i = 0; i < EP_WIRE_BURST; i++) {
+		const uint32_t tail = b->udp_bytes[i] << 16 | b->check[i];
+
 		b->tag_be[i] = htobe32(b->tag[i]);
-		b->ports_be[i] = htobe32(b->ports[i]);
-		b->tail_be[i] = htobe32(b->udp_bytes[i] << 16 | b->check[i]);
+		b->udp_be[i] = (uint64_t)htobe32(tail) << 32 | htobe32(b->ports[i]);
 	}
 }
 
@@ -143,8 +144,7 @@ ep_wire_batch_write(const struct ep_wire_batch *b, uint32_t i, const struct ep_w
 
 	rest[3] = b->tag_be[i];
 	memcpy(frame, tmpl->header, ep_wire_payload_offset(ipv6) - EP_WIRE_UDP_BYTES);
-	memcpy(payload - 8, &b->ports_be[i], sizeof(b->ports_be[i]));
-	memcpy(payload - 4, &b->tail_be[i], sizeof(b->tail_be[i]));
+	memcpy(payload - EP_WIRE_UDP_BYTES, &b->udp_be[i], sizeof(b->udp_be[i]));
 	ep_wire_put16(payload, (uint16_t)(EP_WIRE_RTP_VERSION << 8 | pt));
 	memcpy(payload + EP_WIRE_OFF_SEQ_LOW, &rest, sizeof(rest));
 }

@@ -376,7 +376,7 @@ sources_say_when_shares_stay_uneven(void **state)
 
 	/* A key that repeats every 16 bits knows sport XOR dport only. */
 	up = rss_with(NULL, 40, 128, 16);
-	for (uint32_t i = 0; i < up.key_bytes; i++)
+	for (uint32_t i = 0; i < up.key_bytes && i < sizeof(up.key); i++)
 		up.key[i] = i % 2 == 0 ? 0x6d : 0x5a;
 	assert_int_equal(ep_plan_sources_make(&cfg, &s->sources, NULL), 0);
 	assert_true(s->sources.up.off_ratio > 0.02);
