@@ -57,6 +57,11 @@ number_is "$(value '[.ports[].up.lost] | add')" -gt 3000 "... and there was some
 loop --duration 1s --seed 7 --sources 3 --impair "drop=3%,dup=2%,reorder=4%" --direction echo
 succeeds "echoes over a bad path, three sources, another seed: equal to the model" "$check" "$json" model closes
 
+loop --duration 1s --rate max --impair "block=50100-50110,drop=1%,dup=0.1%,reorder=0.5%"
+like "$code" '^(1|5)$' "the same as fast as it goes: exit 1, or invalid where the tester itself lost some"
+succeeds "... and still equal to the model on every port" "$check" "$json" model closes schema
+number_is "$(value '.totals.up.sent')" -gt 500000 "... over many probes"
+
 for direction in up down echo; do
 	loop --duration 1s --ports 50000-50999 --direction $direction
 	is "$code" 0 "direction $direction passes"

@@ -15,8 +15,8 @@ serve --ring 4096
 pid=$(pid_in responder)
 mac=$("$lab" exec responder cat /sys/class/net/eth0/address)
 capture "$tmp/answers.pcap" firewall out0 "udp and dst host 198.18.1.77"
-# Long enough for a sender that has half a CPU less than it needs.
-start_run --rate 2kpps --sweeps 1 --drain 5s --duration $((count * 3 / rate / 2 + 8))s --tcp 443
+# From the sweep to the end of the load.
+start_run --rate 2kpps --sweeps 1 --drain 5s --duration $((count / rate + 8))s --tcp 443
 wait_for 20 grep -q session "$tmp/run.log"
 sent=$("$lab" exec firewall "$garbage" out0 "$mac" "$responder" 50000 10001 "$count" "$rate" 1)
 wait_for 120 bash -c "! kill -0 $run_pid"
