@@ -33,30 +33,48 @@ meson_tests()
 	if [[ -s $dir/meson-logs/testlog.json ]]; then
 		python3 $tap meson "$dir/meson-logs/testlog.json" $totals
 	else
-		python3 $tap point "meson test in $dir" 1 "$out/$dir.log" $totals
+		python3 $tap point "meson test in $dir" 1 0 "$out/$dir.log" $totals
 	fi
 }
 
-# shell_tests FOLDER: each is given up after ten minutes.
+# shell_test FILE: given up after ten minutes.
+shell_test()
+{
+	local name code=0 began=$SECONDS
+
+	name=$(basename "$(dirname "$1")")/$(basename "$1" .sh)
+	timeout -k 30 600 bash "$1" >"$out/${name/\//-}.log" 2>&1 </dev/null || code=$?
+	python3 $tap tap "$name" $code $((SECONDS - began)) "$out/${name/\//-}.log" $totals
+}
+
+# Says of a test that it may run beside another: what it looks at does not depend on how busy the machine is.
+beside='^# Judges no time\.'
+
+# shell_tests FOLDER: one after another, those that need the machine for themselves.
 shell_tests()
 {
-	local file name code
+	local file
 
 	for file in tests/"$1"/*_test.sh; do
-		name=$1/$(basename "$file" .sh)
-		code=0
-		timeout -k 30 600 bash "$file" >"$out/${name/\//-}.log" 2>&1 </dev/null || code=$?
-		python3 $tap tap "$name" $code "$out/${name/\//-}.log" $totals
+		grep -q "$beside" "$file" || shell_test "$file"
 	done
+}
+
+# The others, two at a time.
+shell_tests_in_pairs()
+{
+	export -f shell_test
+	export out totals tap
+	grep -lZ "$beside" "$@" | xargs -0 -r -n 1 -P 2 bash -c "shell_test \"\$1\"" shell_test
 }
 
 # The whole program for aarch64; its pure-C libraries run in an emulator, which lacks the kernel's interfaces that others need.
 aarch64_tests()
 {
-	local code=0
+	local code=0 began=$SECONDS
 
 	scripts/aarch64.sh >$out/aarch64.log 2>&1 || code=$?
-	python3 $tap point "build for aarch64" $code $out/aarch64.log $totals
+	python3 $tap point "build for aarch64" $code $((SECONDS - began)) $out/aarch64.log $totals
 	((code == 0)) || return 0
 	meson_tests build-aarch64 --suite layer0 --timeout-multiplier 3
 	shell_tests cross
@@ -79,8 +97,9 @@ mkdir -p $out
 
 step "lint"
 code=0
+began=$SECONDS
 scripts/lint.sh >$out/lint.log 2>&1 || code=$?
-python3 $tap point lint $code $out/lint.log $totals
+python3 $tap point lint $code $((SECONDS - began)) $out/lint.log $totals
 
 step "unit and EAL tests"
 meson_tests build --suite unit --suite eal
@@ -92,6 +111,9 @@ if ((${#cross[@]} > 0)); then
 	step "aarch64"
 	aarch64_tests
 fi
+
+step "command line, bench, lab: what judges no time"
+shell_tests_in_pairs tests/{cli,bench,lab}/*_test.sh
 
 step "command line"
 shell_tests cli

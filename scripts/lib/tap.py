@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Adds up the TAP points of all tests.
 
-  tap.py tap NAME EXIT_CODE LOG TOTALS     the output of a program that speaks TAP
-  tap.py point NAME EXIT_CODE LOG TOTALS   a program that is one point by itself
-  tap.py meson TESTLOG TOTALS              meson's testlog.json: each test speaks TAP, or is one point (protocol "exitcode")
-  tap.py total TOTALS                      last line "N passed, M failed[, K skipped]"; exit code 1 when M > 0
+  tap.py tap NAME EXIT_CODE SECONDS LOG TOTALS     the output of a program that speaks TAP
+  tap.py point NAME EXIT_CODE SECONDS LOG TOTALS   a program that is one point by itself
+  tap.py meson TESTLOG TOTALS                      meson's testlog.json: each test speaks TAP, or is one point (protocol "exitcode")
+  tap.py total TOTALS                              last line "N passed, M failed[, K skipped]"; exit code 1 when M > 0
 
 Each call but `total` appends "passed failed skipped name" lines to TOTALS and shows what failed. A program that crashed, ran
 out of time, has no plan, or did not keep to it, is one more failed point: what did not run has not passed.
@@ -58,11 +58,11 @@ class Program:
         elif planned != count:
             self.fail(f"{planned} points planned, {count} run", lines[-10:])
 
-    def report(self, totals):
+    def report(self, totals, seconds):
         for complaint in self.complaints:
             print("\n".join(complaint))
         skipped = f", {self.skipped} skipped" if self.skipped else ""
-        print(f"{'not ok' if self.failed else 'ok':6} {self.name}: {self.passed} passed, {self.failed} failed{skipped}", flush=True)
+        print(f"{'not ok' if self.failed else 'ok':6} {self.name}: {self.passed} passed, {self.failed} failed{skipped} ({float(seconds):.0f} s)", flush=True)
         with open(totals, "a", encoding="utf-8") as file:
             print(self.passed, self.failed, self.skipped, self.name, file=file)
 
@@ -82,22 +82,22 @@ def text_of(path):
         return file.read()
 
 
-def read_tap(name, exit_code, log, totals):
+def read_tap(name, exit_code, seconds, log, totals):
     program = Program(name)
     output = text_of(log)
     program.read(output)
     if exit_code != "0" and program.failed == 0:
         program.fail(f"exit code {exit_code}, although no point failed", output.splitlines()[-40:])
-    program.report(totals)
+    program.report(totals, seconds)
 
 
-def read_point(name, exit_code, log, totals):
+def read_point(name, exit_code, seconds, log, totals):
     program = Program(name)
     if exit_code == "0":
         program.passed = 1
     else:
         program.fail(f"exit code {exit_code}", text_of(log).splitlines()[-80:])
-    program.report(totals)
+    program.report(totals, seconds)
 
 
 def meson_protocols(testlog):
@@ -130,7 +130,7 @@ def read_meson(testlog, totals):
             program.fail(f"{test['result'].lower()}, return code {test['returncode']}, although no point failed")
         if program.failed and errors:
             program.complaints.append([f"    {line}" for line in errors])
-        program.report(totals)
+        program.report(totals, test.get("duration") or 0)
 
 
 def total(totals):
@@ -145,7 +145,7 @@ def total(totals):
 
 
 def main():
-    commands = {"tap": (read_tap, 4), "point": (read_point, 4), "meson": (read_meson, 2), "total": (total, 1)}
+    commands = {"tap": (read_tap, 5), "point": (read_point, 5), "meson": (read_meson, 2), "total": (total, 1)}
     what = sys.argv[1] if len(sys.argv) > 1 else ""
     if what not in commands or len(sys.argv) - 2 != commands[what][1]:
         sys.exit(__doc__)

@@ -3,6 +3,7 @@
 #
 #   budget_test.sh            TAP; a case that takes over 3 % more than its budget fails, one that takes over 3 % less is named
 #   budget_test.sh --update   write what is measured now into budget.txt, for this CPU's instruction set
+# Judges no time.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # ep_bench: what it takes, what it prints. What it measures is not judged here: the machine may be busy.
+# Judges no time.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # scripts/lab/compare finds every difference, and only differences.
+# Judges no time.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Bad options get one sentence with the value and what is allowed, and the right exit code; nothing on stdout.
+# Judges no time.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

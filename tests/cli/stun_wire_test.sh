@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Another hand reads what lib/stun writes: tshark decodes STUN and TURN over UDP, over TCP and in ICE-TCP frames without a
 # complaint, with the values that were put in; and it does see where a byte was changed.
+# Judges no time.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # everyport tcp: options, exit codes and outputs, for an ordinary user, against servers on loopback.
+# Judges no time.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

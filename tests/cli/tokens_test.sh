@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # scripts/lib/check_tokens.py finds what it is there to find, and nothing in comments and strings.
+# Judges no time.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The lab is the ruler that everyport is held against: its rules do what they say and its counters are exact.
+# Judges no time.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

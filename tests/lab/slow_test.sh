@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The host stack beside a kernel: a host that is nothing but lib/slow at one end of a tap, a Linux kernel at the other.
+# Judges no time.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

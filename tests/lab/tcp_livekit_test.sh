@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # serve in the place of a LiveKit server: the ports of its configuration file, as serve, tcp and run read it, and ICE-TCP with the user
 # name and password of a session.
+# Judges no time.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

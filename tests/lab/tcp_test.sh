@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The TCP fallback check against servers that are not ours, and against an nftables firewall that does everything a firewall may do.
+# Judges no time.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
