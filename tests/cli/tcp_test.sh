@@ -65,6 +65,9 @@ bad "\-\-livekit-yaml $tmp/none.yaml: cannot be read" "a file that is not there"
 printf 'port: [\n' >"$tmp/bad.yaml"
 bad "$tmp/bad.yaml" "a file that is no YAML" 127.0.0.1 --livekit-yaml "$tmp/bad.yaml"
 bad "link-local" "an address that means nothing without its link" fe80::1
+for host in https://meet.example.org/ "[::1]" 127.0.0.1:443 user@host; do
+	bad "HOST .*: give the name or the address alone, without scheme, port" "more than a host: $host" "$host"
+done
 fails_with 4 "HOST nowhere.invalid: cannot be resolved" "a name that nobody has" "$bin" tcp nowhere.invalid
 fails_with 3 "5000 connections need 5128 open files.*ulimit -Hn 5128" "more connections than files" \
 	bash -c 'ulimit -n 300 && exec "$@"' - "$bin" tcp 127.0.0.1 --connections 5000
