@@ -17,12 +17,20 @@
 /* Above the floating workers: they share its CPUs, and consent lasts a second. */
 #define MAIN_NICE (-10)
 
+/* What comes this soon after the first is its echo: timeout(1) signals the command, and then the group that the command is in. */
+#define SIGNAL_ECHO_NS (UINT64_C(500) * EP_NS_PER_MS)
+
 static volatile sig_atomic_t interrupted;
+static volatile uint64_t interrupted_ns; /* Of the handler alone. */
 
 static void
 on_signal(int signal_number)
 {
-	if (interrupted != 0) {
+	const uint64_t now_ns = host_now_ns();
+
+	if (interrupted == 0)
+		interrupted_ns = now_ns;
+	else if (now_ns - interrupted_ns > SIGNAL_ECHO_NS) {
 		signal(signal_number, SIG_DFL);
 		raise(signal_number);
 	}
@@ -32,9 +40,11 @@ on_signal(int signal_number)
 void
 host_catch_signals(void)
 {
-	const struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 	struct sigaction hangup;
 
+	/* One handler at a time: they share interrupted_ns. */
+	sigfillset(&action.sa_mask);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	/* A terminal that goes away must not leave the filter behind; nohup means what it says. */

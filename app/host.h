@@ -46,7 +46,7 @@ void host_facts(struct ep_result *result, const struct host_plan *plan, struct e
 /** Fill host{} with the clock at the end of a run, and warn where it cannot keep the promise of the pacing. */
 void host_clock(struct ep_result *result, const struct ep_engine_clock *clock);
 
-/** Catch SIGINT, SIGTERM and SIGHUP: from now on host_interrupted() tells. A second signal ends the program at once. */
+/** Catch SIGINT, SIGTERM and SIGHUP: from now on host_interrupted() tells. A second signal ends the program at once, unless it is the first one's echo (half a second). */
 void host_catch_signals(void);
 bool host_interrupted(void);
 

@@ -189,9 +189,16 @@ connected()
 	(($(ss -Htn state established dport = ":$silent" | wc -l) >= 40))
 }
 wait_for 10 connected || echo "# the idle connections never came"
-pkill -INT -P "$idle_pid" -x everyport || kill -INT "$idle_pid"
+# Twice, as timeout(1) does it.
+to=$(pgrep -P "$idle_pid" -x everyport || echo "$idle_pid")
+kill -INT "$to"
+kill -INT "$to" || true
 stopped_code=0
 wait "$idle_pid" || stopped_code=$?
 is "$stopped_code $(jq -r .verdict "$tmp/idle.log")" "6 interrupted" "Ctrl-C ends it with what there is, and exit 6"
+code=0
+timeout -s INT 1 "$EP_BIN" tcp 127.0.0.1 --udp-stun none --tcp "$silent=ice-tcp" --json - >"$json" 2>/dev/null || code=$?
+is "$code $(jq -c '[.verdict, [.tcp[].check], (.reasons | length)]' "$json")" '124 ["interrupted",["connect"],1]' \
+	"... also by timeout(1), which signals twice, and with the levels that were done"
 
 finish
