@@ -372,6 +372,8 @@ run_prepare(struct initiator *r, struct config *config, struct ep_err *err)
 {
 	if (run_check(config, err) < 0)
 		return EXIT_USAGE;
+	if (tcp_files(config, err) < 0)
+		return EXIT_ENVIRONMENT;
 	if (ep_xport_key_read(config->key_file, r->key, err) < 0)
 		return EXIT_USAGE;
 	if (peer_choose(config, config->peer, "--peer", &r->peer, err) < 0)
