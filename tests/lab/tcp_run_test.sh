@@ -141,9 +141,9 @@ succeeds "the responder's interface is clean" clean_interface responder
 # ---- ports that others have ------------------------------------------------------------------------------------------------
 
 start "$tmp/lines.log" "$lab" exec responder python3 "$top/tests/lab/tcp_lines.py" serve 80
-wait_for 20 grep -q ready "$tmp/lines.log"
+wait_for 20 grep -q ready "$tmp/lines.log" || sed "s/^/# lines: /" "$tmp/lines.log"
 start "$tmp/udp.log" "$lab" exec responder python3 "$top/tests/lab/udp.py" answer --port 443
-wait_for 20 grep -q ready "$tmp/udp.log"
+wait_for 20 grep -q ready "$tmp/udp.log" || sed "s/^/# udp: /" "$tmp/udp.log"
 serve
 is "$(grep -c 'left alone' "$tmp/serve.log")" 2 "serve leaves alone what others have, one sentence a port"
 like "$(cat "$tmp/serve.log")" 'not on TCP 80: in use' "... TCP 80"
