@@ -144,6 +144,8 @@ is "$(python3 -c 'import csv, sys; print([len(r) for r in csv.reader(open(sys.ar
 	"... each row with all its fields"
 is "$(as_user "$bin" tcp 127.0.0.1 --udp-stun none --tcp "$http=http" --quiet 2>&1)" "" "--quiet says nothing"
 like "$(as_user "$bin" tcp 127.0.0.1 --udp-stun none --tcp "$http=http")" "PASS.*TCP $http +http +open" "the report is a table"
+like "$(as_user "$bin" tcp 127.0.0.1 --udp-stun none --tcp "$shut=connect")" \
+	"--ip-permissions[[:space:]]+'IpProtocol=tcp,FromPort=$shut,ToPort=$shut,IpRanges=[^[:space:]]*::/0[^[:space:]]*'" "... and a command in it can be copied"
 
 tcp --udp-stun "$shut" --tcp none
 is "$code $(row "$shut" stun '"\(.status) \(.icmp.type)/\(.icmp.code)"')" "1 unreachable 3/3" "UDP where nobody listens: the ICMP message with its code"
