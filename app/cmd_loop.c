@@ -245,7 +245,9 @@ loop_checker(struct loop *l, struct ep_err *err)
 
 	if (l->config->peer == NULL)
 		return 0;
-	ret = host_resolve(l->config->peer, "--peer", &peer, err);
+	ret = tcp_files(l->config, err);
+	if (ret == 0)
+		ret = host_resolve(l->config->peer, "--peer", &peer, err);
 	if (ret == 0)
 		ret = ep_dev_spec_parse(l->config->dev[0], &spec, err);
 	if (ret == 0 && spec.ifname[0] == '\0')

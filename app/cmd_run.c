@@ -1,6 +1,7 @@
 #include "cmd.h"
 #include "common.h"
 #include "output.h"
+#include "peer.h"
 #include "session.h"
 #include "tcp.h"
 
@@ -25,7 +26,7 @@ struct initiator {
 	struct host_plan plan;
 	bool eal_started;
 	uint8_t key[EP_XPORT_KEY_BYTES];
-	struct ep_wire_ip peer;
+	struct peer peer;
 	struct ep_netlink_route route;
 	struct ep_dev *dev;
 	struct ep_dev_info info;
@@ -60,11 +61,11 @@ static int
 run_route(struct initiator *r, struct ep_err *err)
 {
 	char text[64], other[32] = "another interface";
-	int ret = ep_netlink_route(&r->peer, NEIGHBOUR_MS, &r->route, err);
+	int ret = ep_netlink_route(&r->peer.ip, NEIGHBOUR_MS, &r->route, err);
 
 	if (ret < 0)
 		return ret;
-	ep_wire_ip_format(text, sizeof(text), &r->peer);
+	ep_wire_ip_format(text, sizeof(text), &r->peer.ip);
 	if (r->route.local)
 		return ep_err_set(
 			err, -EINVAL, "--peer %s: is this host itself, use everyport loop", text);
@@ -101,7 +102,8 @@ control_try(struct initiator *r, uint16_t port, struct ep_err *err)
 {
 	struct ep_xport_conn *conn;
 	enum ep_xport_state state;
-	int ret = ep_xport_connect(r->xport, &r->peer, port, host_now_ns(), CONNECT_NS, &conn, err);
+	int ret = ep_xport_connect(
+		r->xport, &r->peer.ip, port, host_now_ns(), CONNECT_NS, &conn, err);
 
 	if (ret < 0)
 		return ret;
@@ -138,7 +140,7 @@ control_connect(struct initiator *r, struct ep_err *err)
 	}
 	if (ret == 0 || ret == -EKEYREJECTED)
 		return ret;
-	ep_wire_ip_format(text, sizeof(text), &r->peer);
+	ep_wire_ip_format(text, sizeof(text), &r->peer.ip);
 	return ep_err_set(err, ret,
 		"no everyport answers at %s on the TCP ports under test (%s); is everyport serve "
 		"running there?",
@@ -215,7 +217,7 @@ run_engine(struct initiator *r, struct ep_err *err)
 		.initiator = true,
 		.range = c->range,
 		.local = r->route.source,
-		.peer = r->peer,
+		.peer = r->peer.ip,
 	};
 	int ret;
 
@@ -223,7 +225,7 @@ run_engine(struct initiator *r, struct ep_err *err)
 	cfg.side[0].role = EP_ENGINE_INITIATOR;
 	cfg.side[0].dev = r->dev;
 	cfg.side[0].ends.src = r->route.source;
-	cfg.side[0].ends.dst = r->peer;
+	cfg.side[0].ends.dst = r->peer.ip;
 	memcpy(cfg.side[0].ends.src_mac, r->info.mac, 6);
 	memcpy(cfg.side[0].ends.dst_mac, r->route.next_hop_mac, 6);
 	ret = common_space(c, &cfg.space, err);
@@ -245,9 +247,11 @@ run_facts(struct initiator *r, struct ep_result *result)
 	ep_result_host_text(result, "peer_driver", w->driver);
 	ep_wire_ip_format(text, sizeof(text), &r->route.source);
 	ep_result_host_text(result, "address", text);
-	ep_wire_ip_format(text, sizeof(text), &r->peer);
+	ep_wire_ip_format(text, sizeof(text), &r->peer.ip);
 	ep_result_host_text(result, "peer_address", text);
 	ep_result_host_number(result, "control_port", r->control_port);
+	if (r->peer.note[0] != '\0')
+		ep_result_warn(result, "%s; give one as --peer to measure it", r->peer.note);
 	for (uint32_t i = 0; i < w->listen_count; i++)
 		if (!w->listen[i].ours)
 			ep_result_warn(result,
@@ -287,7 +291,7 @@ run_session(struct initiator *r, struct ep_result *result, struct ep_err *err)
 		.engine = r->engine,
 		.result = result,
 		.dev = {r->dev},
-		.ends = {{.src = r->route.source, .dst = r->peer}},
+		.ends = {{.src = r->route.source, .dst = r->peer.ip}},
 		.side_count = 1,
 		.link = &r->link,
 		.rate_pps = r->rate_pps,
@@ -297,7 +301,7 @@ run_session(struct initiator *r, struct ep_result *result, struct ep_err *err)
 	};
 	memcpy(s->session_key, r->key, sizeof(s->session_key));
 	if (r->config->targets.count > 0 &&
-		tcp_checker(r->config, &r->peer, NULL, &s->check, err) < 0)
+		tcp_checker(r->config, &r->peer.ip, NULL, &s->check, err) < 0)
 		return common_fail(r->config, err, EXIT_ENVIRONMENT);
 	if (session_init(s) < 0) {
 		session_fini(s);
@@ -368,11 +372,13 @@ run_prepare(struct initiator *r, struct config *config, struct ep_err *err)
 {
 	if (run_check(config, err) < 0)
 		return EXIT_USAGE;
+	if (tcp_files(config, err) < 0)
+		return EXIT_ENVIRONMENT;
 	if (ep_xport_key_read(config->key_file, r->key, err) < 0)
 		return EXIT_USAGE;
-	if (host_resolve(config->peer, "--peer", &r->peer, err) < 0)
+	if (peer_choose(config, config->peer, "--peer", &r->peer, err) < 0)
 		return err->code == -EINVAL ? EXIT_USAGE : EXIT_PEER;
-	if (common_sizes_check(config, r->peer.family, err) < 0)
+	if (common_sizes_check(config, r->peer.ip.family, err) < 0)
 		return EXIT_USAGE;
 	host_plan(config, 1, &r->plan);
 	if (host_eal(config, &r->plan,

@@ -3,6 +3,7 @@
 #include "cmd.h"
 #include "common.h"
 #include "output.h"
+#include "peer.h"
 #include "tcp.h"
 #include "tcp_rows.h"
 
@@ -20,7 +21,7 @@
 /** The check under way. */
 struct alone {
 	const struct config *config;
-	struct ep_wire_ip peer;
+	struct peer peer;
 	struct ep_tcpcheck *check;
 	struct ep_result *result;
 	struct ep_tcpcheck_capacity_cfg capacity;
@@ -256,8 +257,10 @@ alone_measure(struct alone *a, struct ep_err *err)
 	host_cpu(text, sizeof(text));
 	ep_result_host_text(a->result, "cpu", text);
 	ep_result_host_number(a->result, "cpus", (double)sysconf(_SC_NPROCESSORS_ONLN));
-	ep_wire_ip_format(text, sizeof(text), &a->peer);
+	ep_wire_ip_format(text, sizeof(text), &a->peer.ip);
 	ep_result_host_text(a->result, "peer_address", text);
+	if (a->peer.note[0] != '\0')
+		ep_result_warn(a->result, "%s; give one as HOST to check it", a->peer.note);
 	on = alone_round(a);
 	if (on && c->connections > 0)
 		on = alone_capacity(a, err);
@@ -275,9 +278,9 @@ alone_run(struct alone *a, struct ep_err *err)
 	static const struct ep_range none = {0};
 	int code;
 
-	if (host_resolve(a->config->host, "HOST", &a->peer, err) < 0)
+	if (peer_choose(a->config, a->config->host, "HOST", &a->peer, err) < 0)
 		return common_fail(a->config, err, err->code == -EINVAL ? EXIT_USAGE : EXIT_PEER);
-	if (tcp_checker(a->config, &a->peer, NULL, &a->check, err) < 0)
+	if (tcp_checker(a->config, &a->peer.ip, NULL, &a->check, err) < 0)
 		return common_fail(a->config, err, EXIT_ENVIRONMENT);
 	if (common_result(a->config, &none, &a->result) < 0) {
 		ep_err_set(err, -ENOMEM, "no memory for the result");

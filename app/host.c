@@ -17,12 +17,20 @@
 /* Above the floating workers: they share its CPUs, and consent lasts a second. */
 #define MAIN_NICE (-10)
 
+/* What comes this soon after the first is its echo: timeout(1) signals the command, and then the group that the command is in. */
+#define SIGNAL_ECHO_NS (UINT64_C(500) * EP_NS_PER_MS)
+
 static volatile sig_atomic_t interrupted;
+static volatile uint64_t interrupted_ns; /* Of the handler alone. */
 
 static void
 on_signal(int signal_number)
 {
-	if (interrupted != 0) {
+	const uint64_t now_ns = host_now_ns();
+
+	if (interrupted == 0)
+		interrupted_ns = now_ns;
+	else if (now_ns - interrupted_ns > SIGNAL_ECHO_NS) {
 		signal(signal_number, SIG_DFL);
 		raise(signal_number);
 	}
@@ -32,9 +40,11 @@ on_signal(int signal_number)
 void
 host_catch_signals(void)
 {
-	const struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 	struct sigaction hangup;
 
+	/* One handler at a time: they share interrupted_ns. */
+	sigfillset(&action.sa_mask);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	/* A terminal that goes away must not leave the filter behind; nohup means what it says. */
@@ -240,41 +250,82 @@ is_link_local(const struct ep_wire_ip *ip)
 		(ip->bytes_be[1] & 0xc0) == 0x80;
 }
 
+/* One address of the resolver's, unless it is in the list or has no room there. */
+static void
+addresses_add(struct host_addresses *list, const struct sockaddr *sa)
+{
+	struct ep_wire_ip ip = {.family = EP_WIRE_IPV4};
+
+	if (sa->sa_family == AF_INET) {
+		memcpy(ip.bytes_be, &((const struct sockaddr_in *)(const void *)sa)->sin_addr, 4);
+	} else {
+		ip.family = EP_WIRE_IPV6;
+		memcpy(ip.bytes_be, &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr,
+			16);
+	}
+	if (is_link_local(&ip) || list->count == HOST_ADDRESSES_MAX)
+		return;
+	for (uint32_t i = 0; i < list->count; i++)
+		if (memcmp(&list->ip[i], &ip, sizeof(ip)) == 0)
+			return;
+	list->ip[list->count++] = ip;
+}
+
 static int
-resolve(const char *name, const char *what, struct ep_wire_ip *ip, struct ep_err *err)
+link_local_refused(const char *name, const char *what, struct ep_err *err)
+{
+	return ep_err_set(err, -EINVAL,
+		"%s %s: is a link-local address, which means nothing without its link; "
+		"give a global or unique local one",
+		what, name);
+}
+
+/* What people paste where a name or an address belongs. */
+static int
+name_check(const char *name, const char *what, struct ep_err *err)
+{
+	const bool has_zone = strchr(name, '%') != NULL;
+
+	if (name[strcspn(name, has_zone ? "/[]@ " : "/[]@ :")] != '\0')
+		return ep_err_set(err, -EINVAL,
+			"%s %s: give the name or the address alone, without scheme, port, path "
+			"or brackets (ports go to --tcp)",
+			what, name);
+	return 0;
+}
+
+int
+host_resolve_all(
+	const char *name, const char *what, struct host_addresses *list, struct ep_err *err)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-	struct addrinfo *list;
+	struct addrinfo *found;
 	int ret;
 
-	if (ep_wire_ip_parse(name, ip, NULL) == 0)
-		return 0;
-	ret = getaddrinfo(name, NULL, &hints, &list);
+	memset(list, 0, sizeof(*list));
+	if (ep_wire_ip_parse(name, &list->ip[0], NULL) == 0) {
+		list->count = 1;
+		return is_link_local(&list->ip[0]) ? link_local_refused(name, what, err) : 0;
+	}
+	if (name_check(name, what, err) < 0)
+		return -EINVAL;
+	ret = getaddrinfo(name, NULL, &hints, &found);
 	if (ret != 0)
 		return ep_err_set(err, -ENOENT, "%s %s: cannot be resolved to an address: %s", what,
 			name, gai_strerror(ret));
-	memset(ip, 0, sizeof(*ip));
-	if (list->ai_family == AF_INET) {
-		ip->family = EP_WIRE_IPV4;
-		memcpy(ip->bytes_be, &((struct sockaddr_in *)(void *)list->ai_addr)->sin_addr, 4);
-	} else {
-		ip->family = EP_WIRE_IPV6;
-		memcpy(ip->bytes_be, &((struct sockaddr_in6 *)(void *)list->ai_addr)->sin6_addr,
-			16);
-	}
-	freeaddrinfo(list);
-	return 0;
+	for (const struct addrinfo *a = found; a != NULL; a = a->ai_next)
+		if (a->ai_family == AF_INET || a->ai_family == AF_INET6)
+			addresses_add(list, a->ai_addr);
+	freeaddrinfo(found);
+	return list->count > 0 ? 0 : link_local_refused(name, what, err);
 }
 
 int
 host_resolve(const char *name, const char *what, struct ep_wire_ip *ip, struct ep_err *err)
 {
-	const int ret = resolve(name, what, ip, err);
+	struct host_addresses list;
+	const int ret = host_resolve_all(name, what, &list, err);
 
-	if (ret == 0 && is_link_local(ip))
-		return ep_err_set(err, -EINVAL,
-			"%s %s: is a link-local address, which means nothing without its link; "
-			"give a global or unique local one",
-			what, name);
+	*ip = list.ip[0];
 	return ret;
 }

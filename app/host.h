@@ -46,9 +46,29 @@ void host_facts(struct ep_result *result, const struct host_plan *plan, struct e
 /** Fill host{} with the clock at the end of a run, and warn where it cannot keep the promise of the pacing. */
 void host_clock(struct ep_result *result, const struct ep_engine_clock *clock);
 
-/** Catch SIGINT, SIGTERM and SIGHUP: from now on host_interrupted() tells. A second signal ends the program at once. */
+/** Catch SIGINT, SIGTERM and SIGHUP: from now on host_interrupted() tells. A second signal ends the program at once, unless it is the first one's echo (half a second). */
 void host_catch_signals(void);
 bool host_interrupted(void);
 
-/** Name or address -> IP, the first where there are several. @param what The option, for the sentence. @return 0, -ENOENT, or -EINVAL (a link-local address), with a sentence. */
+/** Most addresses of a name that are looked at. */
+#define HOST_ADDRESSES_MAX 8
+
+/** Addresses of a name, each once, in the resolver's order (RFC 6724). */
+struct host_addresses {
+	uint32_t count;
+	struct ep_wire_ip ip[HOST_ADDRESSES_MAX];
+};
+
+/**
+ * Name or address -> all its addresses but link-local ones.
+ *
+ * @param what
+ *   The option, for the sentence.
+ * @return
+ *   0, -ENOENT (cannot be resolved), or -EINVAL (link-local only, or a URL or brackets instead of a name), with a sentence.
+ */
+int host_resolve_all(
+	const char *name, const char *what, struct host_addresses *list, struct ep_err *err);
+
+/** The first of host_resolve_all(). Same errors. */
 int host_resolve(const char *name, const char *what, struct ep_wire_ip *ip, struct ep_err *err);

@@ -21,7 +21,10 @@ static const char run_text[] = "The initiator: TCP check, sweep of every port, l
 static const char tcp_text[] =
 	"The TCP and UDP ports that WebRTC falls back to where media over UDP is blocked: connect, "
 	"HTTP, TLS, TURN and ICE-TCP. Needs no\n"
-	"everyport on the far side, no root and no device. Exit codes as of run; 1: a required "
+	"everyport on the far side, no root and no device. Of a name with several addresses the "
+	"first that "
+	"connects is checked.\n"
+	"Exit codes as of run; 1: a required "
 	"port "
 	"is not open.\n";
 static const char doctor_text[] =

@@ -361,7 +361,8 @@ set_no_measure(struct config *c, const char *text, struct ep_err *err)
 
 static const struct opt options[] = {
 	{"--peer", "HOST", COMMAND_RUN | COMMAND_LOOP,
-		"the responder: a name or an address; loop with --dev: a server behind the device "
+		"the responder: a name or an address (of several the first that connects); loop "
+		"with --dev: a server behind the device "
 		"under test, whose fallback ports are checked over the first device",
 		set_peer},
 	{"--dev", "SPEC", COMMAND_DEVICE,

@@ -36,6 +36,16 @@ tcp_checker(const struct config *config, const struct ep_wire_ip *peer, const ch
 }
 
 int
+tcp_files(const struct config *config, struct ep_err *err)
+{
+	const double wait_s = (double)(config->tcp_timeout_ns + EP_NS_PER_S) / 1e9;
+	/* Of each target also its round and its held connection. At most 10,000/s for 5 s and 32 targets. */
+	const double each = config->tcp_rate_hz * wait_s + 4;
+
+	return ep_tcpcheck_files((uint32_t)(each * config->targets.count), err);
+}
+
+int
 tcp_fd(const struct session *s)
 {
 	return s->check != NULL ? ep_tcpcheck_fd(s->check) : -1;

@@ -13,6 +13,12 @@
 int tcp_checker(const struct config *config, const struct ep_wire_ip *peer, const char *device,
 	struct ep_tcpcheck **out, struct ep_err *err);
 
+/**
+ * Whether this process may have the descriptors of the connects under load: where every one waits for its time-out, at --tcp-rate. Raises
+ * the soft limit where that is enough. @return 0, or -EMFILE with a sentence.
+ */
+int tcp_files(const struct config *config, struct ep_err *err);
+
 /** What a wait has to watch beside its own: -1 without a check. */
 int tcp_fd(const struct session *s);
 

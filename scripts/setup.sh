@@ -9,7 +9,7 @@ lab_packages=(nftables iproute2 ethtool)
 # Servers that are not ours, for the tests to run in their own namespaces: nothing of them is to run on this host.
 server_packages=(coturn nginx-light libnginx-mod-stream libnice10)
 test_packages=("${lab_packages[@]}" "${server_packages[@]}" tcpdump tshark iputils-ping openssl python3-jsonschema shellcheck
-	iputils-arping ndisc6 cppcheck clang-format jq valgrind)
+	iputils-arping ndisc6 cppcheck clang-format jq valgrind groff-base)
 bench_packages=(dpdk-dev iproute2 libbpf-dev)
 cross_packages=(gcc-aarch64-linux-gnu qemu-user-static)
 log=build/setup.log

@@ -155,14 +155,14 @@ buf_append_clean(struct report_buf *b, const char *s, size_t len)
 	return columns;
 }
 
-/* A long list "1,2,3" has no spaces: it may also be broken behind a comma. */
+/* A long list "1,2,3" has no spaces: it may also be broken behind a comma. What begins with a quote is for a shell, and stays whole. */
 static size_t
 buf_word_len(const char *s)
 {
 	size_t len = strcspn(s, " ");
 	const size_t item = strcspn(s, ",");
 
-	if (len > REPORT_COLUMNS / 2 && item + 1 < len)
+	if (*s != '\'' && len > REPORT_COLUMNS / 2 && item + 1 < len)
 		len = item + 1;
 	return len;
 }

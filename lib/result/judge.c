@@ -194,13 +194,13 @@ judge_ports(struct result_judge *j, enum ep_result_dir dir)
 	}
 }
 
-/* A run without one probe has shown nothing, unless it was the TCP check alone. */
+/* A run without one probe has shown nothing, unless it was the TCP check alone; one that was interrupted before says so. */
 static void
 judge_nothing_sent(struct result_judge *j)
 {
 	if (j->dir[EP_RESULT_UP].used || j->dir[EP_RESULT_DOWN].used)
 		return;
-	if (j->r->trial_count == 0 && j->r->tcp_count > 0)
+	if (j->r->trial_count == 0 && (j->r->tcp_count > 0 || j->r->aborted))
 		return;
 	result_say_invalid(j, "invalid: no probe was sent, so nothing was measured");
 }

@@ -13,10 +13,12 @@ advice_rule(const struct ep_tcpcheck_row *row, const char *lead, char *buf, size
 	snprintf(buf, len,
 		"%sufw allow %u/%s; or nft insert rule inet filter input %s dport %u accept; or "
 		"in the cloud's security group inbound %s %u from 0.0.0.0/0 and ::/0: aws ec2 "
-		"authorize-security-group-ingress --group-id ID --protocol %s --port %u --cidr "
-		"0.0.0.0/0",
+		"authorize-security-group-ingress --group-id ID --ip-permissions "
+		"'IpProtocol=%s,FromPort=%u,ToPort=%u,IpRanges=[{CidrIp=0.0.0.0/0}],"
+		"Ipv6Ranges=[{CidrIpv6=::/0}]'",
 		lead, row->port, proto, proto, row->port,
-		row->transport == EP_TCPCHECK_UDP ? "UDP" : "TCP", row->port, proto, row->port);
+		row->transport == EP_TCPCHECK_UDP ? "UDP" : "TCP", row->port, proto, row->port,
+		row->port);
 }
 
 static void

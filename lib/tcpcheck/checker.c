@@ -30,6 +30,16 @@ checker_tls(struct ep_tcpcheck *c, struct ep_err *err)
 	return 0;
 }
 
+/* A name without the dot of the root: SNI has none (RFC 6066 section 3), and certificates neither. */
+static void
+name_copy(char *buf, size_t len, const char *name)
+{
+	const size_t used = strlen(name);
+	const size_t kept = used > 1 && name[used - 1] == '.' ? used - 1 : used;
+
+	snprintf(buf, len, "%.*s", (int)kept, name);
+}
+
 static void
 checker_texts(struct ep_tcpcheck *c, const struct ep_tcpcheck_cfg *cfg)
 {
@@ -37,16 +47,15 @@ checker_texts(struct ep_tcpcheck *c, const struct ep_tcpcheck_cfg *cfg)
 	struct ep_wire_ip ip;
 
 	ep_wire_ip_format(address, sizeof(address), &cfg->peer);
-	snprintf(c->host, sizeof(c->host), "%s", cfg->host != NULL ? cfg->host : address);
+	name_copy(c->host, sizeof(c->host), cfg->host != NULL ? cfg->host : address);
 	/* SNI has names only (RFC 6066 section 3). */
 	if (cfg->sni != NULL)
-		snprintf(c->sni, sizeof(c->sni), "%s", cfg->sni);
+		name_copy(c->sni, sizeof(c->sni), cfg->sni);
 	else if (ep_wire_ip_parse(c->host, &ip, NULL) < 0)
 		snprintf(c->sni, sizeof(c->sni), "%s", c->host);
 	if (cfg->sni != NULL)
-		snprintf(c->host, sizeof(c->host), "%s", cfg->sni);
-	snprintf(c->turn_sni, sizeof(c->turn_sni), "%s",
-		cfg->turn_sni != NULL ? cfg->turn_sni : c->sni);
+		name_copy(c->host, sizeof(c->host), cfg->sni);
+	name_copy(c->turn_sni, sizeof(c->turn_sni), cfg->turn_sni != NULL ? cfg->turn_sni : c->sni);
 	if (cfg->device != NULL)
 		snprintf(c->device, sizeof(c->device), "%s", cfg->device);
 	if (cfg->expect_issuer != NULL)

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* What is said at a level without being its answer; a peer that says more would keep us from everything else. */
+#define HEARD_MAX_BYTES (256u << 10)
+
 /* --- ASK ------------------------------------------------------------------------------------------------------------------ */
 
 /* The next of: the request again (UDP), the end of the time. */
@@ -41,7 +44,7 @@ probe_ask(struct ep_tcpcheck *c, struct tc_probe *p, enum tc_say say, uint64_t n
 	p->say = (uint8_t)say;
 	p->step_ns = now_ns;
 	p->number = ++c->number;
-	p->have = 0;
+	p->have = p->heard_bytes = 0;
 	if (probe_is_udp(c, p))
 		p->tries = 1;
 	if (p->rx == NULL)
@@ -79,17 +82,23 @@ ask_answered(
 	probe_end_row(c, p, &row, now_ns);
 }
 
+static void
+ask_wrong(struct ep_tcpcheck *c, struct tc_probe *p, size_t at, uint64_t now_ns)
+{
+	char shown[64];
+
+	tc_show(shown, sizeof(shown), p->rx + at, p->have - at);
+	probe_end_status(c, p, EP_TCPCHECK_WRONG_PROTOCOL, shown, now_ns);
+}
+
 /* The stream ended without an answer. A service that closes on a ufrag that it does not know was reached all the same. */
 static void
 ask_closed(struct ep_tcpcheck *c, struct tc_probe *p, int error, uint64_t now_ns)
 {
-	char shown[64];
-
 	if (error != 0 && error != ECONNRESET && error != EPIPE) {
 		probe_end_error(c, p, error, now_ns);
 	} else if (p->have > 0) {
-		tc_show(shown, sizeof(shown), p->rx, p->have);
-		probe_end_status(c, p, EP_TCPCHECK_WRONG_PROTOCOL, shown, now_ns);
+		ask_wrong(c, p, 0, now_ns);
 	} else if (error == 0 && p->say == TC_SAY_ICE) {
 		probe_end_status(c, p, EP_TCPCHECK_OPEN, "closed by the service", now_ns);
 	} else {
@@ -102,27 +111,28 @@ static bool
 ask_hear(struct ep_tcpcheck *c, struct tc_probe *p, uint64_t now_ns)
 {
 	struct tc_answer answer;
-	char shown[64];
+	size_t at = 0;
 
-	while (p->have > 0) {
+	while (at < p->have) {
+		const size_t left = p->have - at;
 		const enum tc_heard heard =
-			tc_hear(c, (enum tc_say)p->say, p->rx, p->have, &answer);
+			tc_hear(c, (enum tc_say)p->say, p->rx + at, left, &answer);
 
 		if (heard == TC_HEARD_ANSWER) {
 			ask_answered(c, p, &answer, now_ns);
 			return false;
 		}
-		if (heard == TC_HEARD_WRONG ||
-			(heard == TC_HEARD_MORE && p->have == TC_ANSWER_MAX)) {
-			tc_show(shown, sizeof(shown), p->rx, p->have);
-			probe_end_status(c, p, EP_TCPCHECK_WRONG_PROTOCOL, shown, now_ns);
+		if (heard == TC_HEARD_WRONG || (heard == TC_HEARD_MORE && left == TC_ANSWER_MAX) ||
+			p->heard_bytes > HEARD_MAX_BYTES) {
+			ask_wrong(c, p, at, now_ns);
 			return false;
 		}
 		if (heard == TC_HEARD_MORE)
-			return true;
-		memmove(p->rx, p->rx + answer.used, p->have - answer.used);
-		p->have -= answer.used;
+			break;
+		at += answer.used;
 	}
+	memmove(p->rx, p->rx + at, p->have - at);
+	p->have -= at;
 	return true;
 }
 
@@ -156,6 +166,7 @@ probe_ask_event(struct ep_tcpcheck *c, struct tc_probe *p, uint64_t now_ns)
 			return;
 		}
 		p->have += (size_t)n;
+		p->heard_bytes += (uint32_t)n + 1;
 		if (!ask_hear(c, p, now_ns))
 			return;
 	}

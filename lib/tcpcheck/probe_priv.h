@@ -32,6 +32,7 @@ struct tc_probe {
 	struct tc_tls *tls;
 	uint8_t *rx; /* [TC_ANSWER_MAX], from ASK on. */
 	size_t have;
+	uint32_t heard_bytes; /* Of this level, datagrams with one more each. */
 };
 
 static inline const struct ep_tcpcheck_target *

@@ -143,11 +143,11 @@ hear_http(enum tc_say say, const uint8_t *bytes, size_t len, struct tc_answer *a
 	return TC_HEARD_ANSWER;
 }
 
-/* Errors of RFC 8656 section 19 and 401 with a realm: a STUN server without TURN does not know the request (420, 400). */
+/* Errors of RFC 8656 section 19, another server (300, RFC 8489 section 10), and 401 with a realm: a STUN server without TURN does not know the request (420, 400). */
 static bool
 error_is_of_turn(const struct ep_stun_msg *msg)
 {
-	static const uint16_t codes[] = {403, 437, 438, 440, 441, 442, 443, 486, 508};
+	static const uint16_t codes[] = {300, 403, 437, 438, 440, 441, 442, 443, 486, 508};
 
 	if (msg->error_code == EP_STUN_UNAUTHENTICATED)
 		return (msg->has & EP_STUN_HAS_REALM) != 0;

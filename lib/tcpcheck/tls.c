@@ -30,8 +30,19 @@ struct tc_tls {
 	int error;  /* Of the socket, negative; 0: none. */
 };
 
+/* What the certificate has to be for: the name that is asked for, else the address. */
+static bool
+tls_identity(struct tc_tls *t, const struct ep_wire_ip *peer, const char *sni)
+{
+	if (sni[0] != '\0')
+		return SSL_set_tlsext_host_name(t->ssl, sni) == 1 &&
+			SSL_set1_host(t->ssl, sni) == 1;
+	return X509_VERIFY_PARAM_set1_ip(SSL_get0_param(t->ssl), peer->bytes_be,
+		       peer->family == EP_WIRE_IPV6 ? 16 : 4) == 1;
+}
+
 static int
-tls_setup(struct tc_tls *t, const char *sni, bool alpn)
+tls_setup(struct tc_tls *t, const struct ep_wire_ip *peer, const char *sni, bool alpn)
 {
 	static const unsigned char protocols[] = "\x08http/1.1";
 
@@ -45,8 +56,7 @@ tls_setup(struct tc_tls *t, const char *sni, bool alpn)
 	BIO_set_mem_eof_return(t->in, -1);
 	SSL_set_bio(t->ssl, t->in, t->out);
 	SSL_set_connect_state(t->ssl);
-	if (sni[0] != '\0' &&
-		(SSL_set_tlsext_host_name(t->ssl, sni) != 1 || SSL_set1_host(t->ssl, sni) != 1))
+	if (!tls_identity(t, peer, sni))
 		return -1;
 	/* 0 is success here. */
 	return alpn && SSL_set_alpn_protos(t->ssl, protocols, sizeof(protocols) - 1) != 0 ? -1 : 0;
@@ -60,7 +70,7 @@ tc_tls_new(struct ep_tcpcheck *c, const char *sni, bool alpn)
 	if (t == NULL)
 		return NULL;
 	t->ssl = SSL_new(c->ssl);
-	if (t->ssl == NULL || tls_setup(t, sni, alpn) < 0) {
+	if (t->ssl == NULL || tls_setup(t, &c->peer, sni, alpn) < 0) {
 		tc_tls_free(t);
 		return NULL;
 	}

@@ -46,6 +46,9 @@ fails_with 3 "cannot|not allowed|no such|core" "a core that this machine does no
 
 fails_with 2 "\-\-peer is missing" "run without a peer" "$EP_BIN" run --dev eth0 --key-file "$key"
 fails_with 2 "\-\-key-file is missing" "run without a key" "$EP_BIN" run --peer 127.0.0.1 --dev eth0
+# shellcheck disable=SC2016 # for the inner shell
+fails_with 3 "need [0-9]+ open files.*ulimit -Hn" "more connects under load than files" \
+	bash -c 'ulimit -n 500 && exec "$@"' - "$EP_BIN" run --peer 127.0.0.1 --dev eth0 --key-file "$key" --tcp-rate 1000/s
 fails_with 2 "link-local" "a peer that means nothing without its link" "$EP_BIN" run --peer fe80::1 --dev eth0 --key-file "$key"
 fails_with 2 "\-\-ports: the list has [0-9]+ characters.*1023" "more ports than the greeting has room for" \
 	"$EP_BIN" run --peer 127.0.0.1 --dev eth0 --key-file "$key" --ports "$(seq -s, 50000 2 50500)"

@@ -66,6 +66,9 @@ bad "\-\-livekit-yaml $tmp/none.yaml: cannot be read" "a file that is not there"
 printf 'port: [\n' >"$tmp/bad.yaml"
 bad "$tmp/bad.yaml" "a file that is no YAML" 127.0.0.1 --livekit-yaml "$tmp/bad.yaml"
 bad "link-local" "an address that means nothing without its link" fe80::1
+for host in https://meet.example.org/ "[::1]" 127.0.0.1:443 user@host; do
+	bad "HOST .*: give the name or the address alone, without scheme, port" "more than a host: $host" "$host"
+done
 fails_with 4 "HOST nowhere.invalid: cannot be resolved" "a name that nobody has" "$bin" tcp nowhere.invalid
 fails_with 3 "5000 connections need 5128 open files.*ulimit -Hn 5128" "more connections than files" \
 	bash -c 'ulimit -n 300 && exec "$@"' - "$bin" tcp 127.0.0.1 --connections 5000
@@ -142,6 +145,8 @@ is "$(python3 -c 'import csv, sys; print([len(r) for r in csv.reader(open(sys.ar
 	"... each row with all its fields"
 is "$(as_user "$bin" tcp 127.0.0.1 --udp-stun none --tcp "$http=http" --quiet 2>&1)" "" "--quiet says nothing"
 like "$(as_user "$bin" tcp 127.0.0.1 --udp-stun none --tcp "$http=http")" "PASS.*TCP $http +http +open" "the report is a table"
+like "$(as_user "$bin" tcp 127.0.0.1 --udp-stun none --tcp "$shut=connect")" \
+	"--ip-permissions[[:space:]]+'IpProtocol=tcp,FromPort=$shut,ToPort=$shut,IpRanges=[^[:space:]]*::/0[^[:space:]]*'" "... and a command in it can be copied"
 
 tcp --udp-stun "$shut" --tcp none
 is "$code $(row "$shut" stun '"\(.status) \(.icmp.type)/\(.icmp.code)"')" "1 unreachable 3/3" "UDP where nobody listens: the ICMP message with its code"
@@ -187,9 +192,16 @@ connected()
 	(($(ss -Htn state established dport = ":$silent" | wc -l) >= 40))
 }
 wait_for 10 connected || echo "# the idle connections never came"
-pkill -INT -P "$idle_pid" -x everyport || kill -INT "$idle_pid"
+# Twice, as timeout(1) does it.
+to=$(pgrep -P "$idle_pid" -x everyport || echo "$idle_pid")
+kill -INT "$to"
+kill -INT "$to" || true
 stopped_code=0
 wait "$idle_pid" || stopped_code=$?
 is "$stopped_code $(jq -r .verdict "$tmp/idle.log")" "6 interrupted" "Ctrl-C ends it with what there is, and exit 6"
+code=0
+timeout -s INT 1 "$EP_BIN" tcp 127.0.0.1 --udp-stun none --tcp "$silent=ice-tcp" --json - >"$json" 2>/dev/null || code=$?
+is "$code $(jq -c '[.verdict, [.tcp[].check], (.reasons | length)]' "$json")" '124 ["interrupted",["connect"],1]' \
+	"... also by timeout(1), which signals twice, and with the levels that were done"
 
 finish

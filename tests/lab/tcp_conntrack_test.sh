@@ -36,7 +36,7 @@ serve
 filled=$("$lab" exec firewall python3 "$top/tests/lab/conntrack_fill.py" $room)
 number_is $((${filled#* } - ${filled% *})) -ge $((room / 2)) "the table is almost full: $filled"
 is "$(refused)" 0 "... and nothing was refused yet"
-run --ports 50000-51999 --rate 4kpps --duration 4s --sweeps 1 --tcp-timeout 2s
+run --ports 50000-51999 --rate 4kpps --duration 3s --drain 500ms --sweeps 1 --tcp-timeout 1500ms
 number_is "$(refused)" -gt 1000 "the load fills it, and the kernel refuses new connections"
 fallback_code_is 1 "new TCP is refused while the table is full: exit 1"
 is "$(rows before '[.[].status] | unique')" '["open"]' "... all is open before the load"
@@ -46,7 +46,7 @@ number_is "$(rows during '[.[] | select(.check == "connect") | .connects.failure
 is "$(rows during '[.[] | select(.check == "held") | .status] | unique')" '["open"]' "... the connections that were there are not touched"
 like "$(rows during '[.[] | select(.check == "connect") | .advice][0]')" 'without the load.*nf_conntrack_max' "... and the advice is to raise the limit"
 like "$(value .reasons)" 'TCP 80.*during|during.*TCP 80' "... the reasons name port and phase"
-number_is "$(value '[.ports[] | select(.up.received == 0)] | length')" -ge 1000 "UDP flows that found no room are dead as well"
+number_is "$(value '[.ports[] | select(.up.received == 0)] | length')" -ge 100 "UDP flows that found no room are dead as well"
 stop "$serve_pid" INT
 
 finish

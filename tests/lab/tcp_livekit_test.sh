@@ -64,9 +64,18 @@ is "$(complaints "$tmp/all.pcap")" 0 "tshark decodes it without a complaint"
 is "$(tshark -r "$tmp/all.pcap" -Y 'tcp.port == 7881 && stun' -T fields -e stun.att.type 2>/dev/null | grep -c 0x0008)" 2 \
 	"... with message integrity in the question and in the answer"
 
-run --livekit-yaml "$yaml" "${ice[@]}" --rate 1kpps --duration 2s --sweeps 1
+# By a name whose first address is dead.
+printf '%s many.example\n' 198.18.1.9 "$responder" >"$tmp/hosts"
+cat >"$tmp/named" <<END
+#!/bin/sh
+exec unshare -m sh -c 'mount --bind "\$0" /etc/hosts && exec "\$@"' "$tmp/hosts" "$EP_BIN" "\$@"
+END
+chmod +x "$tmp/named"
+EP_BIN=$tmp/named run --peer many.example --livekit-yaml "$yaml" "${ice[@]}" --rate 1kpps --duration 2s --drain 500ms --sweeps 1
 fallback_code_is 0 "run takes them, too"
 succeeds "... as the schema says" "$check" "$json" schema
+like "$(value '[.host.peer_address, .warnings[]]')" '^."198.18.1.2".*many.example has 2 addresses, and this is about 198.18.1.2' \
+	"... by a name with two addresses, of which the first is dead"
 is "$(value '[.config.ports, (.ports | length)]')" '["50000-50199",200]' "... and its media ports are those of the file"
 is "$(value '[.tcp[].status] | unique')" '["open"]' "... every port is open before, during and after"
 

@@ -32,7 +32,7 @@ is "$(complaints "$tmp/all.pcap")" 0 "tshark decodes questions and answers witho
 number_is "$(tshark -r "$tmp/all.pcap" -Y stun 2>/dev/null | wc -l)" -ge 10 "... a Binding by TCP, and a Binding and an Allocate on two UDP ports, each answered"
 
 capture "$tmp/udp.pcap" firewall in0 "udp port 443"
-run --ports 50000-50499 --rate 2kpps --duration 4s --sweeps 1
+run --ports 50000-50499 --rate 2kpps --duration 4s --drain 500ms --sweeps 1
 capture_end
 fallback_code_is 0 "run against serve passes with the checks of the default preset"
 succeeds "... as the schema says" "$check" "$json" schema closes
@@ -99,11 +99,12 @@ held()
 hard_limit=$(ulimit -Hn)
 if [[ $hard_limit == unlimited ]] || ((hard_limit >= 5300)); then
 	start "$tmp/tcp.log" "$lab" exec responder "$EP_BIN" tcp 127.0.0.1 --tcp 7881 --udp-stun none --port 7881 --connections 5000 \
-		--connect-rate 1000/s --hold 10s --json "$json"
+		--connect-rate 1000/s --hold 5s --json "$json"
 	wait_for 20 held 1 || echo "# no connection came"
 	few_kib=$(memory) # some hundreds may be there by now
 	wait_for 60 held 5000 || echo "# the connections never came"
 	all_kib=$(memory)
+	succeeds "5,000 connections are there while the memory is looked at" held 5000
 	stopped_code=0
 	wait "$started_pid" || stopped_code=$?
 	is "$stopped_code $(value '.tcp[] | select(.check == "capacity") | .capacity | [.established, .answered, .causes]')" "0 [5000,5000,{}]" \
@@ -124,7 +125,7 @@ insert rule inet everyport to_responder ct state new meta l4proto { tcp, udp } a
 END
 # Other ports than above: flows that are tracked already do not count again.
 "$lab" flush
-run --ports 51000-51399 --rate 2kpps --duration 4s --sweeps 1 --tcp-timeout 2s
+run --ports 51000-51399 --rate 2kpps --duration 3s --drain 500ms --sweeps 1 --tcp-timeout 1500ms
 fallback_code_is 1 "a firewall that refuses new TCP while its table is full of UDP: exit 1"
 is "$(rows before '[.[].status] | unique')" '["open"]' "... all is open before the load"
 is "$(rows during '[.[] | select(.check == "connect" and .transport == "tcp") | .status] | unique')" '["filtered"]' \
@@ -140,9 +141,9 @@ succeeds "the responder's interface is clean" clean_interface responder
 # ---- ports that others have ------------------------------------------------------------------------------------------------
 
 start "$tmp/lines.log" "$lab" exec responder python3 "$top/tests/lab/tcp_lines.py" serve 80
-wait_for 5 grep -q ready "$tmp/lines.log"
+wait_for 20 grep -q ready "$tmp/lines.log" || sed "s/^/# lines: /" "$tmp/lines.log"
 start "$tmp/udp.log" "$lab" exec responder python3 "$top/tests/lab/udp.py" answer --port 443
-wait_for 5 grep -q ready "$tmp/udp.log"
+wait_for 20 grep -q ready "$tmp/udp.log" || sed "s/^/# udp: /" "$tmp/udp.log"
 serve
 is "$(grep -c 'left alone' "$tmp/serve.log")" 2 "serve leaves alone what others have, one sentence a port"
 like "$(cat "$tmp/serve.log")" 'not on TCP 80: in use' "... TCP 80"

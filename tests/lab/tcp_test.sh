@@ -74,10 +74,51 @@ is "$code $(row tcp 443 tls)" "0 open" "the issuer that is expected, in other le
 tcp "$responder" --tcp 443 --udp-stun none --sni "$web_name" --expect-issuer "Let's Encrypt"
 is "$code $(row tcp 443 tls)" "1 tls-failed" "another issuer than expected: tls-failed, exit 1"
 like "$(row tcp 443 tls .detail)" "$ca_name" "... and the issuer is named"
+export SSL_CERT_FILE=$tmp/ca.pem
+tcp "$responder" --tcp 443 --udp-stun none --sni "$web_name"
+is "$code $(row tcp 443 tls .tls.verified)" "0 true" "a chain that this host trusts, for the name: verified"
+tcp "$responder" --tcp 443 --udp-stun none
+is "$code $(row tcp 443 tls '.tls | "\(.verified) \(.verify_error)"')" "0 false IP address mismatch" \
+	"... and not for an address that is not in the certificate, which is said and no failure"
+unset SSL_CERT_FILE
 tcp "$responder" --tcp 443 --udp-stun none --sni "$nobody_name"
 is "$code $(row tcp 443 tls)" "1 tls-failed" "a name that the server refuses: tls-failed, exit 1"
 like "$(row tcp 443 tls .detail)" 'TLS is spoken.*unrecognized name' "... with its reason"
 capture_end
+
+# ---- a name with several addresses -----------------------------------------------------------------------------------------
+
+# named HOST [OPTION...]: as tcp, with names that this host alone has.
+cat >"$tmp/hosts" <<END
+$responder6 many.example
+2001:2:0:2::9 dark.example
+198.18.1.9 dark.example
+$responder dark.example
+198.18.1.8 dead.example
+198.18.1.9 dead.example
+$responder $turn_name.
+END
+named()
+{
+	code=0
+	# shellcheck disable=SC2016 # for the inner shell
+	"$lab" exec initiator unshare -m sh -c 'mount --bind "$0" /etc/hosts && exec "$@"' "$tmp/hosts" \
+		"$EP_BIN" tcp "$@" --udp-stun none --json "$json" >"$tmp/report" 2>"$tmp/tcp.err" || code=$?
+}
+
+named many.example --tcp 80
+is "$code $(value .host.peer_address) $(value .warnings)" "0 \"$responder6\" []" "a name with one address, of IPv6"
+named dark.example --tcp 80
+is "$code $(value .host.peer_address)" "0 \"$responder\"" "a name whose first two addresses are dead: the third is checked"
+like "$(value '.warnings[0]')" 'dark.example has 3 addresses, and this is about 198.18.1.2, the first that connects' "... and it is said"
+like "$(value '.warnings[0]')" '2001:2:0:2::9: (no answer|No route).*198.18.1.9: (no answer|No route)' "... with what became of the others"
+named dark.example --tcp 80,9009 --tcp-timeout 500ms
+is "$code $(row tcp 80 http) $(row tcp 9009 connect)" "1 open refused" "... one port is enough for it"
+named dead.example --tcp 80 --tcp-timeout 500ms
+like "$code $(value '[.host.peer_address, .warnings[0]]')" '^1 .*198.18.1.[89].*none connects' "a name whose addresses are all dead: exit 1, and it is said"
+
+named $turn_name. --tcp 443=turn-tls
+is "$code $(row tcp 443 turn-tls)" "0 open" "the dot of the root behind a name is not for TLS"
 
 # ---- as tshark reads it ----------------------------------------------------------------------------------------------------
 

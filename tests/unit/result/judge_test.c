@@ -296,6 +296,14 @@ aborted_and_invalid_and_failed(struct ep_result *r)
 }
 
 static void
+aborted_before_anything(struct ep_result *r)
+{
+	util_fill(r, EP_RESULT_UP, 0);
+	util_fill(r, EP_RESULT_DOWN, 0);
+	r->aborted = true;
+}
+
+static void
 aborted_with_a_reason_of_the_app(struct ep_result *r)
 {
 	util_load(r);
@@ -396,6 +404,8 @@ verdict_and_reason_follow_from_what_happened(void **state)
 			"interrupted: the run did not"},
 		{"interrupted beats invalid", aborted_and_invalid_and_failed, EP_RESULT_INTERRUPTED,
 			3, "interrupted: the run did not"},
+		{"interrupted before anything", aborted_before_anything, EP_RESULT_INTERRUPTED, 1,
+			"interrupted: the run did not"},
 		{"the app's reason stands", aborted_with_a_reason_of_the_app, EP_RESULT_INTERRUPTED,
 			1, "the far side was silent for 1 s"},
 	};

@@ -1,11 +1,17 @@
 #include "server.h"
 
+#include <netinet/in.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -405,6 +411,74 @@ garbage_gets_a_status_in_time(void **state)
 	}
 }
 
+/* Real time: what is tested is that a call comes back. */
+static uint64_t
+clock_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * EP_NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+/* Say empty frames, without an end, to whoever connects. Returns the child's id. */
+static pid_t
+flood_start(uint16_t *port)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(sa);
+	const int fd = socket(AF_INET, SOCK_STREAM, 0);
+	pid_t pid;
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	*port = ntohs(sa.sin_port);
+	pid = fork();
+	if (pid == 0) {
+		static const char zeros[65536];
+		int peer;
+
+		alarm(10);
+		while ((peer = accept(fd, NULL, NULL)) >= 0)
+			while (send(peer, zeros, sizeof(zeros), MSG_NOSIGNAL) > 0)
+				;
+		_exit(0);
+	}
+	close(fd);
+	return pid;
+}
+
+/* The descriptor is readable all the time, and nothing that comes is an answer or the beginning of one. */
+static void
+flood_of_what_is_no_answer_ends_its_level(void **state)
+{
+	struct ep_tcpcheck_cfg cfg = test_cfg();
+	const uint64_t start_ns = clock_ns();
+	const struct ep_tcpcheck_row *row;
+	struct ep_tcpcheck *c;
+	uint16_t port;
+	const pid_t pid = flood_start(&port);
+
+	(void)state;
+	assert_true(pid > 0);
+	test_target(&cfg, EP_TCPCHECK_TCP, port, EP_TCPCHECK_ICE_TCP);
+	c = test_checker(&cfg);
+	ep_tcpcheck_round_start(c, clock_ns());
+	while (!ep_tcpcheck_round_done(c) && clock_ns() - start_ns < 20 * EP_NS_PER_S) {
+		usleep(1000);
+		ep_tcpcheck_poll(c, clock_ns());
+	}
+	row = test_row(c, port, EP_TCPCHECK_ICE_TCP);
+	assert_non_null(row);
+	assert_int_equal(row->status, EP_TCPCHECK_WRONG_PROTOCOL);
+	assert_true(clock_ns() - start_ns < 8 * EP_NS_PER_S);
+	ep_tcpcheck_destroy(c);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 int
 main(void)
 {
@@ -418,6 +492,7 @@ main(void)
 		cmocka_unit_test(shut_port_is_refused_with_its_time_and_a_rule),
 		cmocka_unit_test(answer_says_whether_it_knows_the_password),
 		cmocka_unit_test(garbage_gets_a_status_in_time),
+		cmocka_unit_test(flood_of_what_is_no_answer_ends_its_level),
 	};
 
 	return cmocka_run_group_tests_name("tcpcheck_round", tests, NULL, NULL);

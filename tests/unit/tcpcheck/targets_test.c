@@ -170,7 +170,10 @@ advice_has_the_rule_whole_for_every_status(void **state)
 		assert_non_null(strstr(whole, "ufw allow 65535/udp"));
 		assert_non_null(
 			strstr(whole, "nft insert rule inet filter input udp dport 65535 accept"));
-		assert_non_null(strstr(whole, "--protocol udp --port 65535 --cidr 0.0.0.0/0"));
+		/* Both families: a rule for IPv4 does nothing for a server of IPv6. */
+		assert_non_null(strstr(whole,
+			"'IpProtocol=udp,FromPort=65535,ToPort=65535,"
+			"IpRanges=[{CidrIp=0.0.0.0/0}],Ipv6Ranges=[{CidrIpv6=::/0}]'"));
 	}
 }
 
