@@ -444,8 +444,7 @@ rx_send_echoes(struct lane *l, struct rx_burst *b, const struct rx_mode mode)
 	if (b->echo_count == 0)
 		return;
 	if (likely(!l->silent)) {
-		ep_wire_blocks_change_pt(b->block, EP_WIRE_PT_UP, EP_WIRE_PT_ECHO);
-		ep_wire_tag_burst(l->tagger, b->block, b->echo_tag, b->count);
+		ep_wire_tag_burst_echo(l->tagger, b->block, b->echo_tag, b->count);
 		if (!rx_write_echoes(b, mode))
 			rx_write_other_echoes(b);
 		sent = lane_transmit(l, echo, (uint16_t)b->echo_count);

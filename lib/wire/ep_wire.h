@@ -149,6 +149,15 @@ const char *ep_wire_tagger_name(const struct ep_wire_tagger *tagger);
 void ep_wire_tag_burst(struct ep_wire_tagger *tagger, const struct ep_wire_block *block,
 	uint32_t *tag, uint32_t count);
 
+/**
+ * Tags of the echoes of a burst: as ep_wire_tag_burst() for messages that differ from those of @p block, which are of probes with
+ * EP_WIRE_PT_UP, by the payload type EP_WIRE_PT_ECHO. Hot path; never fails.
+ *
+ * The difference lies in what the tagger XORs to a block anyway: the blocks need not be written again.
+ */
+void ep_wire_tag_burst_echo(struct ep_wire_tagger *tagger, const struct ep_wire_block *block,
+	uint32_t *tag, uint32_t count);
+
 /** Fill the tag's message for a probe. Hot path. */
 static inline void ep_wire_block_set(
 	struct ep_wire_block *block, const struct ep_wire_probe *probe);
@@ -406,9 +415,6 @@ static inline void ep_wire_rx_src(const struct ep_wire_rx *rx, struct ep_wire_ip
  *   Of the echo: the probe's fields with PT 97.
  */
 static inline void ep_wire_echo(uint8_t *frame, struct ep_wire_rx *rx, uint32_t tag);
-
-/** Make the tags' messages, [EP_WIRE_BURST], those of another payload type: all of them have @p from. Hot path. */
-static inline void ep_wire_blocks_change_pt(struct ep_wire_block *block, uint8_t from, uint8_t to);
 
 /**
  * What a burst of echoes needs beside its frames: ep_wire_echo() for frames that have the shape and a UDP checksum, several at

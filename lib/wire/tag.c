@@ -61,17 +61,19 @@ static int
 tagger_init(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_BYTES],
 	enum ep_wire_tag_impl id)
 {
-	uint8_t k1[WIRE_AES_BYTES];
+	uint8_t *const first = tagger->first[WIRE_MESSAGE_BLOCK];
+	uint8_t *const first_echo = tagger->first[WIRE_MESSAGE_ECHO];
 	int ret;
 
 	tagger->impl = impl_choose(id);
 	if (tagger->impl == NULL)
 		return -ENOTSUP;
 	tagger->burst = tagger->impl->burst;
-	ret = subkey_k1(key, k1);
+	ret = subkey_k1(key, first);
 	if (ret == 0)
-		ret = tagger->impl->set_key(tagger, key, k1);
-	OPENSSL_cleanse(k1, sizeof(k1));
+		ret = tagger->impl->set_key(tagger, key);
+	memcpy(first_echo, first, WIRE_AES_BYTES);
+	first_echo[WIRE_BLOCK_PT] ^= EP_WIRE_PT_UP ^ EP_WIRE_PT_ECHO;
 	return ret;
 }
 
@@ -116,5 +118,13 @@ ep_wire_tag_burst(struct ep_wire_tagger *tagger, const struct ep_wire_block *blo
 	uint32_t count)
 {
 	assert(count <= EP_WIRE_BURST);
-	tagger->burst(tagger, block, tag, count);
+	tagger->burst(tagger, tagger->first[WIRE_MESSAGE_BLOCK], block, tag, count);
+}
+
+void
+ep_wire_tag_burst_echo(struct ep_wire_tagger *tagger, const struct ep_wire_block *block,
+	uint32_t *tag, uint32_t count)
+{
+	assert(count <= EP_WIRE_BURST);
+	tagger->burst(tagger, tagger->first[WIRE_MESSAGE_ECHO], block, tag, count);
 }

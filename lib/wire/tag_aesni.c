@@ -22,9 +22,9 @@ next_key(__m128i key, __m128i assist)
 
 /* The round constants have to be literals, hence no loop. */
 AESNI int
-wire_aesni_set_key(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_BYTES],
-	const uint8_t k1[WIRE_AES_BYTES])
+wire_aesni_set_key(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_BYTES])
 {
+	__m128i *const first = (__m128i *)tagger->first[WIRE_MESSAGE_BLOCK];
 	__m128i *const rk = (__m128i *)tagger->keys.round_key;
 
 	rk[0] = _mm_loadu_si128((const __m128i *)key);
@@ -38,14 +38,14 @@ wire_aesni_set_key(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_
 	rk[8] = next_key(rk[7], _mm_aeskeygenassist_si128(rk[7], 0x80));
 	rk[9] = next_key(rk[8], _mm_aeskeygenassist_si128(rk[8], 0x1b));
 	rk[10] = next_key(rk[9], _mm_aeskeygenassist_si128(rk[9], 0x36));
-	rk[0] = _mm_xor_si128(rk[0], _mm_loadu_si128((const __m128i *)k1));
+	*first = _mm_xor_si128(*first, rk[0]);
 	return 0;
 }
 
 /* LANES tags. Where there are fewer blocks, the last one stands in for those that are missing. */
 AESNI INLINE void
-lanes(const __m128i rk[WIRE_AES128_ROUND_KEYS], const struct ep_wire_block *block, uint32_t *tag,
-	uint32_t count)
+lanes(const __m128i rk[WIRE_AES128_ROUND_KEYS], __m128i first, const struct ep_wire_block *block,
+	uint32_t *tag, uint32_t count)
 {
 	__m128i s[LANES];
 
@@ -53,7 +53,7 @@ lanes(const __m128i rk[WIRE_AES128_ROUND_KEYS], const struct ep_wire_block *bloc
 	for (uint32_t i = 0; i < LANES; i++) {
 		const uint32_t from = i < count ? i : count - 1;
 
-		s[i] = _mm_xor_si128(*(const __m128i *)block[from].bytes_be, rk[0]);
+		s[i] = _mm_xor_si128(*(const __m128i *)block[from].bytes_be, first);
 	}
 	for (unsigned int r = 1; r < WIRE_AES128_ROUND_KEYS - 1; r++) {
 		const __m128i key = rk[r];
@@ -70,19 +70,20 @@ lanes(const __m128i rk[WIRE_AES128_ROUND_KEYS], const struct ep_wire_block *bloc
 }
 
 AESNI static void
-aesni_burst(struct ep_wire_tagger *tagger, const struct ep_wire_block *block, uint32_t *tag,
-	uint32_t count)
+aesni_burst(struct ep_wire_tagger *tagger, const uint8_t *first, const struct ep_wire_block *block,
+	uint32_t *tag, uint32_t count)
 {
+	const __m128i first_key = *(const __m128i *)first;
 	const __m128i *const rk = (const __m128i *)tagger->keys.round_key;
 	uint32_t rest[LANES];
 
 	for (; count >= LANES; count -= LANES) {
-		lanes(rk, block, tag, LANES);
+		lanes(rk, first_key, block, tag, LANES);
 		block += LANES;
 		tag += LANES;
 	}
 	if (count > 0) {
-		lanes(rk, block, rest, count);
+		lanes(rk, first_key, block, rest, count);
 		memcpy(tag, rest, count * sizeof(*tag));
 	}
 }

@@ -27,11 +27,11 @@ sub_word(uint32_t word)
 
 /* FIPS 197 section 5.2. Words are little-endian, so RotWord, which brings the second byte to the front, is a rotation right. */
 CRYPTO static int
-armv8_set_key(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_BYTES],
-	const uint8_t k1[WIRE_AES_BYTES])
+armv8_set_key(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_BYTES])
 {
 	static const uint8_t rcon[] = {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x1b, 0x36};
 	uint8_t(*const rk)[WIRE_AES_BYTES] = tagger->keys.round_key;
+	uint8_t *const first = tagger->first[WIRE_MESSAGE_BLOCK];
 	uint32_t w[4];
 
 	memcpy(w, key, sizeof(w));
@@ -44,15 +44,15 @@ armv8_set_key(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_BYTES
 		memcpy(rk[r], w, sizeof(w));
 	}
 	OPENSSL_cleanse(w, sizeof(w));
-	vst1q_u8(rk[0], veorq_u8(vld1q_u8(rk[0]), vld1q_u8(k1)));
+	vst1q_u8(first, veorq_u8(vld1q_u8(first), vld1q_u8(rk[0])));
 	return 0;
 }
 
 /* LANES tags. Where there are fewer blocks, the last one stands in for those that are missing. AESE adds its key before the
  * round and not after it, so the last key is added alone; only its first word is in the tag. */
 CRYPTO INLINE void
-lanes(const uint8_t rk[][WIRE_AES_BYTES], const struct ep_wire_block *block, uint32_t *tag,
-	uint32_t count)
+lanes(const uint8_t rk[][WIRE_AES_BYTES], const uint8_t *first, const struct ep_wire_block *block,
+	uint32_t *tag, uint32_t count)
 {
 	uint8x16_t s[LANES];
 	uint32_t last;
@@ -61,7 +61,7 @@ lanes(const uint8_t rk[][WIRE_AES_BYTES], const struct ep_wire_block *block, uin
 	for (uint32_t i = 0; i < LANES; i++)
 		s[i] = vld1q_u8(block[i < count ? i : count - 1].bytes_be);
 	for (unsigned int r = 0; r < WIRE_AES128_ROUND_KEYS - 2; r++) {
-		const uint8x16_t key = vld1q_u8(rk[r]);
+		const uint8x16_t key = vld1q_u8(r == 0 ? first : rk[r]);
 
 		/* One after the other for each block: most cores fuse the two. */
 #pragma GCC unroll 8
@@ -77,19 +77,19 @@ lanes(const uint8_t rk[][WIRE_AES_BYTES], const struct ep_wire_block *block, uin
 }
 
 CRYPTO static void
-armv8_burst(struct ep_wire_tagger *tagger, const struct ep_wire_block *block, uint32_t *tag,
-	uint32_t count)
+armv8_burst(struct ep_wire_tagger *tagger, const uint8_t *first, const struct ep_wire_block *block,
+	uint32_t *tag, uint32_t count)
 {
 	const uint8_t(*const rk)[WIRE_AES_BYTES] = tagger->keys.round_key;
 	uint32_t rest[LANES];
 
 	for (; count >= LANES; count -= LANES) {
-		lanes(rk, block, tag, LANES);
+		lanes(rk, first, block, tag, LANES);
 		block += LANES;
 		tag += LANES;
 	}
 	if (count > 0) {
-		lanes(rk, block, rest, count);
+		lanes(rk, first, block, rest, count);
 		memcpy(tag, rest, count * sizeof(*tag));
 	}
 }

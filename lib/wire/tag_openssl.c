@@ -27,8 +27,8 @@ xor_block(uint8_t *out, const uint8_t *a, const uint8_t *b)
 
 /* One call of OpenSSL for the whole burst: its cost is mostly per call, and its ECB code pipelines by itself. */
 static void
-openssl_burst(struct ep_wire_tagger *tagger, const struct ep_wire_block *block, uint32_t *tag,
-	uint32_t count)
+openssl_burst(struct ep_wire_tagger *tagger, const uint8_t *first,
+	const struct ep_wire_block *block, uint32_t *tag, uint32_t count)
 {
 	struct wire_openssl *const w = &tagger->openssl;
 	uint8_t *const scratch = w->scratch[0].bytes_be;
@@ -38,7 +38,7 @@ openssl_burst(struct ep_wire_tagger *tagger, const struct ep_wire_block *block, 
 	if (count == 0)
 		return;
 	for (uint32_t i = 0; i < count; i++)
-		xor_block(w->scratch[i].bytes_be, block[i].bytes_be, w->k1);
+		xor_block(w->scratch[i].bytes_be, block[i].bytes_be, first);
 	ok = EVP_EncryptUpdate(
 		w->cipher, scratch, &out_bytes, scratch, (int)(count * WIRE_AES_BYTES));
 	assert(ok ==
@@ -49,16 +49,10 @@ openssl_burst(struct ep_wire_tagger *tagger, const struct ep_wire_block *block, 
 }
 
 static int
-openssl_set_key(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_BYTES],
-	const uint8_t k1[WIRE_AES_BYTES])
+openssl_set_key(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_BYTES])
 {
-	struct wire_openssl *const w = &tagger->openssl;
-
-	w->cipher = wire_ecb_create(key);
-	if (w->cipher == NULL)
-		return -EIO;
-	memcpy(w->k1, k1, sizeof(w->k1));
-	return 0;
+	tagger->openssl.cipher = wire_ecb_create(key);
+	return tagger->openssl.cipher != NULL ? 0 : -EIO;
 }
 
 static bool

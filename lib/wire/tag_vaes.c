@@ -25,9 +25,9 @@
 #define FOUR_256 8 /* Blocks in 4 registers. */
 
 VAES256 INLINE __m256i
-key_256(const __m128i *rk, unsigned int r)
+key_256(const __m128i *key)
 {
-	return _mm256_broadcastsi128_si256(rk[r]);
+	return _mm256_broadcastsi128_si256(*key);
 }
 
 VAES256 INLINE void
@@ -84,55 +84,56 @@ rounds_256(const __m128i *rk, __m256i *s, uint32_t *tag, const bool eight)
 {
 #pragma GCC unroll 9
 	for (unsigned int r = 1; r < LAST; r++) {
-		round_256(s, key_256(rk, r));
+		round_256(s, key_256(&rk[r]));
 		if (eight)
-			round_256(s + 4, key_256(rk, r));
+			round_256(s + 4, key_256(&rk[r]));
 	}
-	finish_256(s, key_256(rk, LAST), tag);
+	finish_256(s, key_256(&rk[LAST]), tag);
 	if (eight)
-		finish_256(s + 4, key_256(rk, LAST), tag + FOUR_256);
+		finish_256(s + 4, key_256(&rk[LAST]), tag + FOUR_256);
 }
 
 VAES256 static void
-whole_256(const __m128i *rk, const struct ep_wire_block *block, uint32_t *tag)
+whole_256(const __m128i *rk, const __m128i *first, const struct ep_wire_block *block, uint32_t *tag)
 {
 	__m256i s[8];
 
-	load_256(s, block, key_256(rk, 0));
-	load_256(s + 4, block + FOUR_256, key_256(rk, 0));
+	load_256(s, block, key_256(first));
+	load_256(s + 4, block + FOUR_256, key_256(first));
 	rounds_256(rk, s, tag, true);
 }
 
 /* 1 to 8 blocks, or to 16. */
 VAES256 INLINE void
-rest_256(const __m128i *rk, const struct ep_wire_block *block, uint32_t *tag, uint32_t count,
-	const bool eight)
+rest_256(const __m128i *rk, const __m128i *first, const struct ep_wire_block *block, uint32_t *tag,
+	uint32_t count, const bool eight)
 {
 	uint32_t out[2 * FOUR_256];
 	__m256i s[8];
 
-	load_rest_256(s, block, count, 0, key_256(rk, 0));
+	load_rest_256(s, block, count, 0, key_256(first));
 	if (eight)
-		load_rest_256(s + 4, block, count, FOUR_256, key_256(rk, 0));
+		load_rest_256(s + 4, block, count, FOUR_256, key_256(first));
 	rounds_256(rk, s, out, eight);
 	memcpy(tag, out, count * sizeof(*tag));
 }
 
 VAES256 static void
-vaes256_burst(struct ep_wire_tagger *tagger, const struct ep_wire_block *block, uint32_t *tag,
-	uint32_t count)
+vaes256_burst(struct ep_wire_tagger *tagger, const uint8_t *first,
+	const struct ep_wire_block *block, uint32_t *tag, uint32_t count)
 {
+	const __m128i *const first_key = (const __m128i *)first;
 	const __m128i *const rk = (const __m128i *)tagger->keys.round_key;
 
 	for (; count >= 2 * FOUR_256; count -= 2 * FOUR_256) {
-		whole_256(rk, block, tag);
+		whole_256(rk, first_key, block, tag);
 		block += 2 * FOUR_256;
 		tag += 2 * FOUR_256;
 	}
 	if (count > FOUR_256)
-		rest_256(rk, block, tag, count, true);
+		rest_256(rk, first_key, block, tag, count, true);
 	else if (count > 0)
-		rest_256(rk, block, tag, count, false);
+		rest_256(rk, first_key, block, tag, count, false);
 }
 
 /* --- 4 blocks a register -------------------------------------------------------------------------------------------- */
@@ -140,9 +141,9 @@ vaes256_burst(struct ep_wire_tagger *tagger, const struct ep_wire_block *block, 
 #define FOUR_512 16 /* Blocks in 4 registers. */
 
 VAES512 INLINE __m512i
-key_512(const __m128i *rk, unsigned int r)
+key_512(const __m128i *key)
 {
-	return _mm512_broadcast_i32x4(rk[r]);
+	return _mm512_broadcast_i32x4(*key);
 }
 
 /* The first words of the 16 blocks, in order. */
@@ -159,22 +160,23 @@ words_512(const __m512i s[4])
 }
 
 VAES512 INLINE void
-whole_512(const __m128i *rk, const struct ep_wire_block block[FOUR_512], uint32_t tag[FOUR_512])
+whole_512(const __m128i *rk, const __m128i *first, const struct ep_wire_block block[FOUR_512],
+	uint32_t tag[FOUR_512])
 {
 	__m512i s[4];
 
 #pragma GCC unroll 4
 	for (unsigned int i = 0; i < 4; i++)
-		s[i] = _mm512_xor_si512(_mm512_loadu_si512(block + 4 * i), key_512(rk, 0));
+		s[i] = _mm512_xor_si512(_mm512_loadu_si512(block + 4 * i), key_512(first));
 #pragma GCC unroll 9
 	for (unsigned int r = 1; r < LAST; r++) {
 #pragma GCC unroll 4
 		for (unsigned int i = 0; i < 4; i++)
-			s[i] = _mm512_aesenc_epi128(s[i], key_512(rk, r));
+			s[i] = _mm512_aesenc_epi128(s[i], key_512(&rk[r]));
 	}
 #pragma GCC unroll 4
 	for (unsigned int i = 0; i < 4; i++)
-		s[i] = _mm512_aesenclast_epi128(s[i], key_512(rk, LAST));
+		s[i] = _mm512_aesenclast_epi128(s[i], key_512(&rk[LAST]));
 	_mm512_storeu_si512(tag, words_512(s));
 }
 
@@ -183,17 +185,18 @@ whole_512(const __m128i *rk, const struct ep_wire_block block[FOUR_512], uint32_
  * are on their way to the cache. Wider loads wait longer for them, so that anything but a whole burst is faster in narrow ones.
  */
 VAES512 static void
-vaes512_burst(struct ep_wire_tagger *tagger, const struct ep_wire_block *block, uint32_t *tag,
-	uint32_t count)
+vaes512_burst(struct ep_wire_tagger *tagger, const uint8_t *first,
+	const struct ep_wire_block *block, uint32_t *tag, uint32_t count)
 {
+	const __m128i *const first_key = (const __m128i *)first;
 	const __m128i *const rk = (const __m128i *)tagger->keys.round_key;
 
 	if (count < EP_WIRE_BURST) {
-		vaes256_burst(tagger, block, tag, count);
+		vaes256_burst(tagger, first, block, tag, count);
 		return;
 	}
-	whole_512(rk, block, tag);
-	whole_512(rk, block + FOUR_512, tag + FOUR_512);
+	whole_512(rk, first_key, block, tag);
+	whole_512(rk, first_key, block + FOUR_512, tag + FOUR_512);
 }
 
 /* --- What the CPU has ----------------------------------------------------------------------------------------------- */

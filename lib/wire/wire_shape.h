@@ -283,16 +283,3 @@ ep_wire_echo_write(const struct ep_wire_echoes *e, uint32_t i, uint8_t *frame, c
 	payload[EP_WIRE_OFF_PT] ^= EP_WIRE_PT_UP ^ EP_WIRE_PT_ECHO;
 	memcpy(payload + EP_WIRE_OFF_TAG, &e->tag_be[i], sizeof(e->tag_be[i]));
 }
-
-static inline void
-ep_wire_blocks_change_pt(struct ep_wire_block *block, uint8_t from, uint8_t to)
-{
-	const ep_wire_vec change = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (uint8_t)(from ^ to)};
-
-#pragma GCC unroll 8
-	for (uint32_t i = 0; i < EP_WIRE_BURST; i++) {
-		ep_wire_vec v = ep_wire_load(block[i].bytes_be) ^ change;
-
-		memcpy(&block[i], &v, sizeof(v));
-	}
-}

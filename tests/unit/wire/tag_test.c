@@ -110,6 +110,21 @@ guarded_end(void)
 	return page + page_bytes;
 }
 
+/* Echoes differ in the payload type, the message's last byte but one. */
+static void
+check_burst_echo(struct ep_wire_tagger *tagger, const uint8_t key[16], struct ep_wire_block *block,
+	uint32_t *tag, uint32_t count)
+{
+	uint8_t mac[16];
+
+	ep_wire_tag_burst_echo(tagger, block, tag, count);
+	for (uint32_t i = 0; i < count; i++) {
+		block[i].bytes_be[14] = EP_WIRE_PT_ECHO;
+		assert_int_equal(ep_wire_cmac(key, block[i].bytes_be, 16, mac), 0);
+		assert_int_equal(tag[i], model_get(mac, 4));
+	}
+}
+
 /* Every count, so also whole and cut groups of lanes. Nothing behind the last block is read, nor behind the last tag written. */
 static void
 check_burst(struct ep_wire_tagger *tagger, const uint8_t key[16], uint32_t count)
@@ -132,7 +147,9 @@ check_burst(struct ep_wire_tagger *tagger, const uint8_t key[16], uint32_t count
 	for (uint32_t i = 0; i < count; i++) {
 		assert_int_equal(ep_wire_cmac(key, block[i].bytes_be, 16, mac), 0);
 		assert_int_equal(tag[i], model_get(mac, 4));
+		block[i].bytes_be[14] = EP_WIRE_PT_UP;
 	}
+	check_burst_echo(tagger, key, block, tag, count);
 }
 
 /* One key in two has the first bit of AES(K, 0) set, so both branches of the subkey are met. */
