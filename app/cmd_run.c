@@ -4,6 +4,7 @@
 #include "peer.h"
 #include "session.h"
 #include "tcp.h"
+#include "way.h"
 
 #include <ep_netlink.h>
 #include <ep_xport.h>
@@ -26,8 +27,10 @@ struct initiator {
 	struct host_plan plan;
 	bool eal_started;
 	uint8_t key[EP_XPORT_KEY_BYTES];
-	struct peer peer;
+	struct peer peer;               /* Where the probes go ... */
+	struct ep_wire_ip control_peer; /* ... and the control connection. */
 	struct ep_netlink_route route;
+	struct way way;
 	struct ep_dev *dev;
 	struct ep_dev_info info;
 	struct ep_xport *xport;
@@ -60,20 +63,16 @@ run_check(struct config *c, struct ep_err *err)
 static int
 run_route(struct initiator *r, struct ep_err *err)
 {
-	char text[64], other[32] = "another interface";
-	int ret = ep_netlink_route(&r->peer.ip, NEIGHBOUR_MS, &r->route, err);
+	char text[64];
+	int ret = way_route(&r->way, &r->peer.ip, NEIGHBOUR_MS, &r->route, err);
 
 	if (ret < 0)
 		return ret;
-	ep_wire_ip_format(text, sizeof(text), &r->peer.ip);
 	if (r->route.local)
-		return ep_err_set(
-			err, -EINVAL, "--peer %s: is this host itself, use everyport loop", text);
-	if (r->info.ifindex != r->route.ifindex) {
-		ep_netlink_ifname(r->route.ifindex, other);
-		return ep_err_set(err, -EINVAL, "--dev %s: the way to %s leads over %s",
-			r->config->dev[0], text, other);
-	}
+		return ep_err_set(err, -EINVAL,
+			"--peer %s: is this host itself, use everyport loop",
+			ep_wire_ip_format(text, sizeof(text), &r->peer.ip));
+	way_follow(&r->way, &r->peer.ip, &r->route);
 	return 0;
 }
 
@@ -83,17 +82,22 @@ run_device(struct initiator *r, struct ep_err *err)
 	const struct config *c = r->config;
 	struct ep_dev_spec spec;
 	struct ep_dev_cfg cfg;
-	int ret = common_kernel_spec(c, &spec, err);
+	int ret = ep_dev_spec_parse(c->dev[0], &spec, err);
 
 	if (ret < 0)
 		return ret;
-	cfg = common_dev_cfg(c, &spec, 0);
+	cfg = common_dev_cfg(c, &spec, way_kernel_has(&spec) ? 0 : (uint16_t)r->plan.worker_count);
+	way_dev_cfg(c, &cfg);
 	ret = ep_dev_open(&cfg, &r->dev, err);
 	if (ret < 0)
 		return ret;
 	ep_dev_info(r->dev, &r->info);
 	ret = common_rate(c, &c->rate, "--rate", r->info.speed_bps, &r->rate_pps, err);
-	return ret < 0 ? ret : common_sweep_rate(c, r->info.speed_bps, &r->sweep_rate_pps, err);
+	if (ret == 0)
+		ret = common_sweep_rate(c, r->info.speed_bps, &r->sweep_rate_pps, err);
+	if (ret == 0)
+		ret = way_open(&r->way, c, r->dev, err);
+	return ret < 0 ? ret : way_link_await(&r->way, err);
 }
 
 /* Try one port. Returns 0 with an open connection, or -errno with its sentence. */
@@ -103,13 +107,15 @@ control_try(struct initiator *r, uint16_t port, struct ep_err *err)
 	struct ep_xport_conn *conn;
 	enum ep_xport_state state;
 	int ret = ep_xport_connect(
-		r->xport, &r->peer.ip, port, host_now_ns(), CONNECT_NS, &conn, err);
+		r->xport, &r->control_peer, port, host_now_ns(), CONNECT_NS, &conn, err);
 
 	if (ret < 0)
 		return ret;
 	while ((state = ep_xport_advance(conn, host_now_ns())) != EP_XPORT_OPEN &&
-		state != EP_XPORT_CLOSED && !host_interrupted())
+		state != EP_XPORT_CLOSED && !host_interrupted()) {
+		way_tick(&r->way, NULL);
 		usleep(2000);
+	}
 	if (state == EP_XPORT_OPEN) {
 		r->link.conn = conn;
 		r->control_port = port;
@@ -140,7 +146,7 @@ control_connect(struct initiator *r, struct ep_err *err)
 	}
 	if (ret == 0 || ret == -EKEYREJECTED)
 		return ret;
-	ep_wire_ip_format(text, sizeof(text), &r->peer.ip);
+	ep_wire_ip_format(text, sizeof(text), &r->control_peer);
 	return ep_err_set(err, ret,
 		"no everyport answers at %s on the TCP ports under test (%s); is everyport serve "
 		"running there?",
@@ -153,6 +159,7 @@ run_hello(struct initiator *r, struct ep_err *err)
 	const struct config *c = r->config;
 	struct ep_ctrl_hello hello = {
 		.initiator = r->route.source,
+		.control_apart = c->control_dev != NULL || c->control_peer != NULL,
 		.source_count = (uint32_t)c->sources,
 		.source_base = COMMON_SOURCE_BASE,
 		.source_span = COMMON_SOURCE_SPAN,
@@ -176,6 +183,24 @@ run_hello(struct initiator *r, struct ep_err *err)
 	return 0;
 }
 
+/* Probes go only to who agreed to them: where the control connection has another far end, its responder must say that it is the peer, too. */
+static int
+run_welcome_check(const struct initiator *r, struct ep_err *err)
+{
+	const struct ep_wire_ip *theirs = &r->welcome.responder;
+	char peer[64], named[64];
+
+	if (r->config->control_peer == NULL ||
+		(theirs->family == r->peer.ip.family &&
+			memcmp(theirs->bytes_be, r->peer.ip.bytes_be, sizeof(theirs->bytes_be)) == 0))
+		return 0;
+	ep_wire_ip_format(peer, sizeof(peer), &r->peer.ip);
+	ep_wire_ip_format(named, sizeof(named), theirs);
+	return ep_err_set(err, -EPERM,
+		"--peer %s: the responder at --control-peer %s receives probes at %s only", peer,
+		r->config->control_peer, named);
+}
+
 /* Wait for the welcome without a session: nothing runs yet. */
 static int
 run_welcome(struct initiator *r, struct ep_err *err)
@@ -187,10 +212,12 @@ run_welcome(struct initiator *r, struct ep_err *err)
 		const int alive = link_wait(&r->link, 20);
 		struct ep_ctrl_event ev;
 
+		way_tick(&r->way, NULL);
+
 		ep_ctrl_next(r->link.ctrl, host_now_ns(), &ev);
 		if (ev.kind == EP_CTRL_EV_WELCOME) {
 			r->welcome = ev.welcome;
-			return 0;
+			return run_welcome_check(r, err);
 		}
 		if (ev.kind == EP_CTRL_EV_REFUSED)
 			return ep_err_set(err, -EPERM, "the responder refuses: %s%s",
@@ -226,12 +253,13 @@ run_engine(struct initiator *r, struct ep_err *err)
 	cfg.side[0].dev = r->dev;
 	cfg.side[0].ends.src = r->route.source;
 	cfg.side[0].ends.dst = r->peer.ip;
-	memcpy(cfg.side[0].ends.src_mac, r->info.mac, 6);
-	memcpy(cfg.side[0].ends.dst_mac, r->route.next_hop_mac, 6);
+	ep_dev_host_mac(r->dev, cfg.side[0].ends.src_mac);
+	memcpy(cfg.side[0].ends.dst_mac, r->way.hop.route.next_hop_mac, 6);
+	way_side(&r->way, &cfg.side[0]);
 	ret = common_space(c, &cfg.space, err);
 	if (ret == 0)
 		ret = ep_engine_create(&cfg, &r->engine, err);
-	return ret < 0 ? ret : ep_dev_arm(r->dev, &filter, err);
+	return ret < 0 ? ret : way_arm(&r->way, &filter, err);
 }
 
 /* What the responder said of itself. */
@@ -293,6 +321,7 @@ run_session(struct initiator *r, struct ep_result *result, struct ep_err *err)
 		.dev = {r->dev},
 		.ends = {{.src = r->route.source, .dst = r->peer.ip}},
 		.side_count = 1,
+		.way = &r->way,
 		.link = &r->link,
 		.rate_pps = r->rate_pps,
 		.sweep_rate_pps = r->sweep_rate_pps,
@@ -301,7 +330,7 @@ run_session(struct initiator *r, struct ep_result *result, struct ep_err *err)
 	};
 	memcpy(s->session_key, r->key, sizeof(s->session_key));
 	if (r->config->targets.count > 0 &&
-		tcp_checker(r->config, &r->peer.ip, NULL, &s->check, err) < 0)
+		tcp_checker(r->config, &r->control_peer, r->way.bind, &s->check, err) < 0)
 		return common_fail(r->config, err, EXIT_ENVIRONMENT);
 	if (session_init(s) < 0) {
 		session_fini(s);
@@ -311,6 +340,7 @@ run_session(struct initiator *r, struct ep_result *result, struct ep_err *err)
 	status = session_run(s);
 	ep_result_host_text(result, "tag", ep_engine_tag_name(r->engine));
 	run_peer_clock(result, &s->account[1]);
+	way_facts(&r->way, result);
 	if (status == SESSION_PEER_LOST || status == SESSION_FAILED)
 		ep_result_reason(result, "the run did not reach its end: %s", s->err.text);
 	code = common_finish(r->config, result, &r->clock);
@@ -346,6 +376,8 @@ run_connected(struct initiator *r, struct ep_err *err)
 
 	if (ret < 0)
 		return common_fail(r->config, err, EXIT_ENVIRONMENT);
+	if (r->way.bind != NULL)
+		ep_xport_bind(r->xport, r->way.bind);
 	ret = control_connect(r, err);
 	/* Only now: asking for the next hop's address may send a datagram, and nothing leaves before the key was
 	 * accepted. */
@@ -366,6 +398,15 @@ run_connected(struct initiator *r, struct ep_err *err)
 	return run_measure(r, err);
 }
 
+static int
+run_control_peer(struct initiator *r, struct ep_err *err)
+{
+	r->control_peer = r->peer.ip;
+	if (r->config->control_peer == NULL)
+		return 0;
+	return host_resolve(r->config->control_peer, "--control-peer", &r->control_peer, err);
+}
+
 /* What can be told before anything is touched. Returns 0 or an exit code. */
 static int
 run_prepare(struct initiator *r, struct config *config, struct ep_err *err)
@@ -377,6 +418,8 @@ run_prepare(struct initiator *r, struct config *config, struct ep_err *err)
 	if (ep_xport_key_read(config->key_file, r->key, err) < 0)
 		return EXIT_USAGE;
 	if (peer_choose(config, config->peer, "--peer", &r->peer, err) < 0)
+		return err->code == -EINVAL ? EXIT_USAGE : EXIT_PEER;
+	if (run_control_peer(r, err) < 0)
 		return err->code == -EINVAL ? EXIT_USAGE : EXIT_PEER;
 	if (common_sizes_check(config, r->peer.ip.family, err) < 0)
 		return EXIT_USAGE;
@@ -407,8 +450,9 @@ cmd_run(struct config *config)
 	else
 		code = run_connected(&r, &err);
 	ep_engine_destroy(r.engine);
+	link_close(&r.link, 500); /* while the exception path still carries it */
+	way_close(&r.way);
 	ep_dev_close(r.dev);
-	link_close(&r.link, 500);
 	ep_xport_destroy(r.xport);
 	if (r.eal_started)
 		ep_dev_eal_fini();

@@ -9,6 +9,8 @@
 
 /* AF_XDP keeps a frame and all around it in one page of memory. */
 #define XDP_FRAME_MAX 3072
+/* What a device that no kernel has is set up for. */
+#define ETHERNET_MTU_BYTES 1500
 
 static uint32_t
 listen_count(const struct config *c)
@@ -51,10 +53,14 @@ serve_spec(struct responder *r, struct ep_dev_spec *spec, struct ep_err *err)
 {
 	const struct config *c = r->config;
 	struct ep_netlink_link link;
-	int ret = common_kernel_spec(c, spec, err);
+	int ret = ep_dev_spec_parse(c->dev[0], spec, err);
 
 	if (ret < 0)
 		return ret;
+	if (!way_kernel_has(spec)) {
+		r->frame_bytes_max = responder_frame_max(ETHERNET_MTU_BYTES);
+		return 0;
+	}
 	ret = ep_netlink_link(spec->ifname, &link, err);
 	if (ret == 0)
 		r->frame_bytes_max = serve_frame_max(spec, link.mtu_bytes);
@@ -65,15 +71,18 @@ static int
 serve_device(struct responder *r, const struct ep_dev_spec *spec, struct ep_err *err)
 {
 	const struct config *c = r->config;
-	struct ep_dev_cfg cfg = common_dev_cfg(c, spec, 0);
+	struct ep_dev_cfg cfg =
+		common_dev_cfg(c, spec, way_kernel_has(spec) ? 0 : (uint16_t)r->plan.worker_count);
 	int ret;
 
+	way_dev_cfg(c, &cfg);
 	cfg.mtu_frame_bytes = r->frame_bytes_max;
 	ret = ep_dev_open(&cfg, &r->dev, err);
 	if (ret < 0)
 		return ret;
 	ep_dev_info(r->dev, &r->info);
-	return common_rate(c, &c->rate, "--rate", r->info.speed_bps, &r->limit_pps, err);
+	ret = common_rate(c, &c->rate, "--rate", r->info.speed_bps, &r->limit_pps, err);
+	return ret < 0 ? ret : way_open(&r->way, c, r->dev, err);
 }
 
 /* There is no result to put them into. */
@@ -124,6 +133,7 @@ cmd_serve(struct config *config)
 	else
 		code = responder_serve(&r);
 	responder_close(&r);
+	way_close(&r.way);
 	ep_dev_close(r.dev);
 	if (r.eal_started)
 		ep_dev_eal_fini();

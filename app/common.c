@@ -2,6 +2,7 @@
 
 #include "ceiling.h"
 #include "output.h"
+#include "way.h"
 
 #include <ep_netlink.h>
 
@@ -152,13 +153,16 @@ common_memory_mib(
 {
 	/* Room for a frame is a power of two at most, and each buffer has up to 384 B around it. */
 	uint64_t buf_bytes = 2048;
-	uint64_t pair_bytes;
+	uint64_t pair_bytes, side_bytes = 0;
 
 	while (buf_bytes < frame_bytes_max + UINT64_C(256))
 		buf_bytes *= 2;
 	/* A queue pair has four rings' worth of buffers and some thousands, the most with AF_XDP (ep_dev.h). */
 	pair_bytes = (config->ring_descs * 4 + 5120) * (buf_bytes + 384) + (UINT64_C(2) << 20);
-	return 64 + (uint32_t)(queue_pairs_count(config, plan) * pair_bytes >> 20);
+	/* Beside the queues: the side pool of an exception path, and its rings. */
+	if (config->addr_count > 0)
+		side_bytes = (EP_EXC_SIDE_MBUFS + UINT64_C(256)) * (buf_bytes + 384);
+	return 64 + (uint32_t)((queue_pairs_count(config, plan) * pair_bytes + side_bytes) >> 20);
 }
 
 int
@@ -187,6 +191,8 @@ common_ends_check(const struct config *config, struct ep_err *err)
 		return ep_err_set(err, -EINVAL,
 			"--dev is needed once: the interface that leads to the other side, such as "
 			"eth0");
+	if (way_check(config, err) < 0)
+		return err->code;
 	if (config->key_file == NULL)
 		return ep_err_set(err, -EINVAL,
 			"--key-file is missing: make one with everyport keygen and give it to both "
@@ -196,19 +202,6 @@ common_ends_check(const struct config *config, struct ep_err *err)
 			"--tcp none: then --control-port must name the port of the control "
 			"connection");
 	return 0;
-}
-
-int
-common_kernel_spec(const struct config *config, struct ep_dev_spec *spec, struct ep_err *err)
-{
-	const int ret = ep_dev_spec_parse(config->dev[0], spec, err);
-
-	if (ret == 0 && spec->kind == EP_DEV_VDEV)
-		return ep_err_set(err, -ENOTSUP,
-			"--dev %s: run and serve need a kernel interface in this version (eth1 or "
-			"af_packet:eth1)",
-			config->dev[0]);
-	return ret;
 }
 
 struct ep_engine_cfg

@@ -53,9 +53,6 @@ int common_result(
 /** What run and serve both need: one device, a key file, a port for the control connection. @return 0 or -EINVAL with a sentence. */
 int common_ends_check(const struct config *config, struct ep_err *err);
 
-/** The kernel interface that --dev names, for run and serve. @return 0, or -EINVAL or -ENOTSUP with a sentence. */
-int common_kernel_spec(const struct config *config, struct ep_dev_spec *spec, struct ep_err *err);
-
 /** An engine with one side and the options as used; the caller adds range, flow space, role, device and ends. */
 struct ep_engine_cfg common_engine_cfg(const struct config *config, const struct host_plan *plan,
 	const struct ep_engine_clock *clock);

@@ -43,6 +43,8 @@ struct config {
 	struct ep_wire_ip gateway[CONFIG_DEVS_MAX];
 	const char *gateway_text[CONFIG_DEVS_MAX];
 	uint32_t gateway_count;
+	const char *control_dev;  /**< NULL: not given. */
+	const char *control_peer; /**< NULL: peer. */
 	const char *peer;
 	const char *ports_text;
 	struct ep_range *range;

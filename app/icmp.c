@@ -7,14 +7,12 @@
 #define TICK_PACKETS 4096
 
 int
-icmp_open(struct icmp_watch *w, const struct ep_dev *dev, const struct ep_range *range,
+icmp_open(struct icmp_watch *w, int ifindex, const struct ep_range *range,
 	const struct ep_sched *space, const struct ep_wire_ends *ends, bool responder,
 	struct ep_slow_icmp *account, struct ep_err *err)
 {
-	struct ep_dev_info info;
 	int ret;
 
-	ep_dev_info(dev, &info);
 	w->space = *space;
 	w->match = (struct ep_slow_match){
 		.range = range,
@@ -24,9 +22,9 @@ icmp_open(struct icmp_watch *w, const struct ep_dev *dev, const struct ep_range 
 	};
 	if (!responder)
 		w->match.peer = ends->dst;
-	if (!info.kernel)
+	if (ifindex == 0)
 		return -ENOTSUP;
-	ret = ep_icmp_open(info.ifindex, ends->src.family, &w->socket, err);
+	ret = ep_icmp_open(ifindex, ends->src.family, &w->socket, err);
 	if (ret < 0)
 		return ret;
 	w->account = account;

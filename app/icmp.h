@@ -21,8 +21,10 @@ struct icmp_watch {
 };
 
 /**
- * Begin to look, where the device is the kernel's.
+ * Begin to look, where the kernel has the device.
  *
+ * @param ifindex
+ *   Interface at which it has it; 0: nowhere.
  * @param range
  *   Borrowed until icmp_close().
  * @param space
@@ -36,7 +38,7 @@ struct icmp_watch {
  * @return
  *   0, -ENOTSUP (not the kernel's: `match` is filled for who looks himself, no sentence) or -errno with a sentence.
  */
-int icmp_open(struct icmp_watch *w, const struct ep_dev *dev, const struct ep_range *range,
+int icmp_open(struct icmp_watch *w, int ifindex, const struct ep_range *range,
 	const struct ep_sched *space, const struct ep_wire_ends *ends, bool responder,
 	struct ep_slow_icmp *account, struct ep_err *err);
 

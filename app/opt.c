@@ -75,6 +75,26 @@ set_gateway(struct config *c, const char *text, struct ep_err *err)
 }
 
 static int
+set_control_dev(struct config *c, const char *text, struct ep_err *err)
+{
+	if (*text == '\0')
+		return ep_err_set(err, -EINVAL,
+			"--control-dev is empty, give an interface of the kernel, such as eth0");
+	c->control_dev = text;
+	return 0;
+}
+
+static int
+set_control_peer(struct config *c, const char *text, struct ep_err *err)
+{
+	if (*text == '\0')
+		return ep_err_set(
+			err, -EINVAL, "--control-peer is empty, give a name or an address");
+	c->control_peer = text;
+	return 0;
+}
+
+static int
 set_peer(struct config *c, const char *text, struct ep_err *err)
 {
 	if (*text == '\0')
@@ -369,14 +389,24 @@ static const struct opt options[] = {
 		"device: eth1 (AF_XDP), af_packet:eth1, or net_... (any DPDK virtual device); loop "
 		"takes two; doctor: what is planned for it, without touching it",
 		set_dev},
-	{"--addr", "IP/BITS", COMMAND_LOOP,
-		"address of a net_... device, in the order of --dev: ARP, NDP and ping are "
-		"answered",
+	{"--addr", "IP/BITS", COMMAND_ALL,
+		"address of a net_... device; loop: one for each, in the order of --dev; serve and "
+		"run: one of each family at most, on an interface that leads from the device to "
+		"the "
+		"kernel (everyport0)",
 		set_addr},
-	{"--gateway", "IP", COMMAND_LOOP,
-		"router of a device with --addr, in the order of --dev; without, both are on one "
-		"link",
+	{"--gateway", "IP", COMMAND_ALL,
+		"router of a device with --addr, in their order; without, the peer is on its link",
 		set_gateway},
+	{"--control-dev", "IFACE", COMMAND_SERVE | COMMAND_RUN,
+		"instead of that interface: kernel interface of the control connection and the "
+		"fallback "
+		"check; a net_... device then answers ARP, NDP and ping by itself",
+		set_control_dev},
+	{"--control-peer", "HOST", COMMAND_RUN,
+		"where the responder has its control connection and fallback ports (default: as "
+		"--peer)",
+		set_control_peer},
 	{"--key-file", "F", COMMAND_SERVE | COMMAND_RUN,
 		"the session key, mode 0600 (see everyport keygen)", set_key_file},
 	{"--ports", "LIST", COMMAND_DEVICE,

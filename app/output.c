@@ -196,6 +196,10 @@ config_peer(struct ep_result *result, const struct config *c)
 		ep_result_config_number(result, "control_port", (double)c->control_port);
 	else
 		ep_result_config_text(result, "control_port", "of tcp");
+	if (c->control_dev != NULL)
+		ep_result_config_text(result, "control_dev", c->control_dev);
+	if (c->control_peer != NULL)
+		ep_result_config_text(result, "control_peer", c->control_peer);
 }
 
 void

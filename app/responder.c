@@ -201,6 +201,9 @@ serve_wait(const struct responder *r)
 		p[n++] = (struct pollfd){.fd = ep_fallback_fd(r->fallback), .events = POLLIN};
 	else if (pause_ms < wait_ms)
 		wait_ms = pause_ms;
+	/* The device answers by itself, and who asks does not wait for long. */
+	if (r->way.slow != NULL && wait_ms > SESSION_TICK_MS)
+		wait_ms = SESSION_TICK_MS;
 	poll(p, n, wait_ms);
 }
 
@@ -211,6 +214,7 @@ responder_serve(struct responder *r)
 	while (!host_interrupted() && !r->ended) {
 		serve_wait(r);
 		ep_fallback_run(r->fallback, host_now_ns());
+		way_tick(&r->way, r->session.engine);
 		for (uint32_t i = 0; i < RESPONDER_CONNS_MAX; i++)
 			if (r->conn[i].link.conn != NULL)
 				conn_run(r, &r->conn[i], host_now_ns());

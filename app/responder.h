@@ -11,6 +11,7 @@
 #include "host.h"
 #include "icmp.h"
 #include "link.h"
+#include "way.h"
 
 #include <ep_engine.h>
 #include <ep_fallback.h>
@@ -56,6 +57,7 @@ struct responder {
 	uint8_t key[EP_XPORT_KEY_BYTES];
 	struct ep_dev *dev;
 	struct ep_dev_info info;
+	struct way way;
 	uint16_t frame_bytes_max;
 	double limit_pps; /**< 0: none. */
 	struct ep_xport *xport;

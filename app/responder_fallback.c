@@ -55,7 +55,7 @@ tcp_one(struct responder *r, uint16_t port)
 {
 	struct ep_ctrl_listen *l = &r->listen[r->listen_count++];
 	struct ep_err err = {0};
-	const int fd = ep_xport_listen(port, &err);
+	const int fd = ep_xport_listen_on(r->way.bind, port, &err);
 	const int ret = fd < 0 ? fd : ep_fallback_listen(r->fallback, fd);
 
 	l->port = port;
@@ -106,6 +106,7 @@ responder_fallback_open(struct responder *r, struct ep_err *err)
 		.alpn = EP_XPORT_ALPN,
 		.ufrag = c->ufrag,
 		.pwd = c->pwd,
+		.device = r->way.bind,
 		.conns_max = conns_max(),
 		.hooks = {.user = r, .control = on_control, .noise = on_noise},
 	};

@@ -53,8 +53,12 @@ responder_session_end(struct responder *r)
 		return;
 	if (s->engine != NULL)
 		ep_engine_silence(s->engine);
-	ep_dev_disarm(r->dev);
+	way_disarm(&r->way);
 	ep_engine_destroy(s->engine);
+	way_unfollow(&r->way);
+	way_keep(&r->way);
+	if (r->way.slow != NULL)
+		ep_slowdev_errors(r->way.slow, NULL, NULL);
 	account_fini(&s->account);
 	icmp_close(&s->icmp);
 	free(s->icmp_account);
@@ -82,11 +86,16 @@ hello_check(const struct responder *r, const struct ep_ctrl_hello *hello, struct
 	return ep_ctrl_limits_check(&limits, hello, err);
 }
 
-/* The way back: the next hop of the control connection's far end, which must lie on our device. */
+/*
+ * The way back: the next hop of the control connection's far end, which must lie on our device. Where either end has its control connection
+ * elsewhere, that of the address that the initiator says its probes leave from.
+ */
 static int
-hello_ends(const struct responder *r, const struct responder_conn *c, struct ep_wire_ends *ends,
+hello_ends(struct responder *r, const struct responder_conn *c, struct ep_wire_ends *ends,
 	struct ep_err *err)
 {
+	const struct ep_ctrl_hello *hello = &r->session.hello;
+	const bool apart = hello->control_apart || r->way.slow != NULL;
 	struct ep_netlink_route route;
 	uint16_t port;
 	int ret = ep_xport_local(c->link.conn, &ends->src, &port);
@@ -96,14 +105,19 @@ hello_ends(const struct responder *r, const struct responder_conn *c, struct ep_
 	if (ret < 0)
 		return ep_err_set(
 			err, ret, "the addresses of the control connection cannot be read");
-	ret = ep_netlink_route(&ends->dst, NEIGHBOUR_MS, &route, err);
-	if (ret < 0)
-		return ret;
-	if (route.ifindex != r->info.ifindex)
+	if (apart)
+		ends->dst = hello->initiator;
+	ret = way_route(&r->way, &ends->dst, NEIGHBOUR_MS, &route, err);
+	if (ret == -EXDEV)
 		return ep_err_set(err, -EINVAL,
 			"the responder's way back does not lead over its device %s", r->info.name);
-	memcpy(ends->src_mac, r->info.mac, 6);
+	if (ret < 0)
+		return ret;
+	if (apart)
+		ends->src = route.source;
+	ep_dev_host_mac(r->dev, ends->src_mac);
 	memcpy(ends->dst_mac, route.next_hop_mac, 6);
+	way_follow(&r->way, &ends->dst, &route);
 	return 0;
 }
 
@@ -117,7 +131,12 @@ session_icmp(struct responder *r, const struct ep_wire_ends *ends, const struct 
 
 	if (ret < 0)
 		return ret;
-	ret = icmp_open(&s->icmp, r->dev, s->range, space, ends, true, s->icmp_account, &err);
+	ret = icmp_open(
+		&s->icmp, r->way.ifindex, s->range, space, ends, true, s->icmp_account, &err);
+	if (ret == -ENOTSUP && r->way.slow != NULL) {
+		ep_slowdev_errors(r->way.slow, &s->icmp.match, s->icmp_account);
+		return 0;
+	}
 	if (ret == 0)
 		return 0;
 	if (ret != -ENOTSUP)
@@ -152,6 +171,7 @@ session_engine(struct responder *r, const struct ep_wire_ends *ends, struct ep_e
 	cfg.side[0].role = EP_ENGINE_RESPONDER;
 	cfg.side[0].dev = r->dev;
 	cfg.side[0].ends = *ends;
+	way_side(&r->way, &cfg.side[0]);
 	if (ret == 0 && session_icmp(r, ends, &cfg.space) < 0)
 		ret = ep_err_set(err, -ENOMEM, "the responder has no memory for ICMP errors");
 	return ret < 0 ? ret : ep_engine_create(&cfg, &s->engine, err);
@@ -175,7 +195,7 @@ session_open(struct responder *r, struct responder_conn *c, struct ep_wire_ends 
 	if (ret < 0)
 		return ret;
 	filter = (struct ep_dev_filter){.range = s->range, .local = ends->src};
-	return ep_dev_arm(r->dev, &filter, err);
+	return way_arm(&r->way, &filter, err);
 }
 
 static void
@@ -285,6 +305,7 @@ on_prepare(struct responder *r, struct responder_conn *c, const struct ep_ctrl_p
 			ep_wire_trial_key(r->key, p->nonce, nonce, t.key) < 0))
 		ret = ep_err_set(&err, -EIO, "the key of the trial cannot be made");
 	if (ret == 0) {
+		way_lend(&r->way);
 		account_begin(&s->account, r->dev);
 		icmp_trial(&s->icmp, t.key);
 		if (s->icmp_account != NULL)
@@ -346,6 +367,8 @@ on_collect(struct responder *r, struct responder_conn *c)
 	report.has_pacing = s->account.has_pacing;
 	report.pacing = s->account.pacing;
 	ep_engine_count(s->engine, 0, &count);
+	way_note(&r->way, &count);
+	way_keep(&r->way);
 	s->received += count.first;
 	s->sent += count.accepted;
 	s->trials++;

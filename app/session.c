@@ -27,6 +27,8 @@ static int
 session_icmp(struct session *s, uint32_t side)
 {
 	const enum ep_result_dir dir = side == INITIATOR ? EP_RESULT_UP : EP_RESULT_DOWN;
+	struct ep_dev_info info;
+	struct ep_slowdev *slow = NULL;
 	struct ep_sched space;
 	struct ep_err err = {0};
 	int ret = common_space(s->config, &space, &err);
@@ -35,11 +37,16 @@ session_icmp(struct session *s, uint32_t side)
 		ret = ep_result_add_icmp(s->result, dir);
 	if (ret < 0)
 		return ret;
-	ret = icmp_open(&s->icmp[side], s->dev[side], s->config->range, &space, &s->ends[side],
-		side == RESPONDER, s->result->icmp[dir], &err);
-	if (ret == -ENOTSUP && s->neighbour != NULL && s->neighbour[side].slow != NULL) {
-		ep_slowdev_errors(
-			s->neighbour[side].slow, &s->icmp[side].match, s->result->icmp[dir]);
+	ep_dev_info(s->dev[side], &info);
+	if (s->way != NULL)
+		slow = s->way->slow;
+	else if (s->neighbour != NULL)
+		slow = s->neighbour[side].slow;
+	ret = icmp_open(&s->icmp[side], s->way != NULL ? s->way->ifindex : info.ifindex,
+		s->config->range, &space, &s->ends[side], side == RESPONDER, s->result->icmp[dir],
+		&err);
+	if (ret == -ENOTSUP && slow != NULL) {
+		ep_slowdev_errors(slow, &s->icmp[side].match, s->result->icmp[dir]);
 		return 0;
 	}
 	if (ret == 0)
@@ -73,6 +80,8 @@ session_init(struct session *s)
 void
 session_fini(struct session *s)
 {
+	if (s->way != NULL && s->way->slow != NULL)
+		ep_slowdev_errors(s->way->slow, NULL, NULL);
 	account_fini(&s->account[INITIATOR]);
 	account_fini(&s->account[RESPONDER]);
 	icmp_close(&s->icmp[INITIATOR]);
@@ -187,6 +196,8 @@ session_link(struct session *s, int wait_ms)
 	enum session_status status = SESSION_OK;
 	bool more = true;
 
+	if (s->way != NULL)
+		way_tick(s->way, s->engine);
 	tcp_tick(s);
 	while (status == SESSION_OK && more && s->event.kind == EP_CTRL_EV_NONE)
 		status = session_event(s, host_now_ns(), &more);
@@ -318,6 +329,19 @@ trial_plan(const struct session *s, bool sweep)
 		t.sizes = (struct ep_sizes){1, {c->sizes.frame_bytes[0]}};
 	}
 	return t;
+}
+
+/* The workers have ended, and their counters were read. */
+static void
+session_way_keep(struct session *s)
+{
+	struct ep_engine_count count;
+
+	if (s->way == NULL)
+		return;
+	ep_engine_count(s->engine, INITIATOR, &count);
+	way_note(s->way, &count);
+	way_keep(s->way);
 }
 
 /* Agree on the trial with the responder, which then receives already. */
@@ -542,6 +566,7 @@ trial_collect(struct session *s, enum session_status status, bool *responder_kno
 	if (s->side_count == 2)
 		account_collect(
 			&s->account[RESPONDER], s->engine, RESPONDER, s->dev[RESPONDER], s->clock);
+	session_way_keep(s);
 	return status != SESSION_OK ? status : got;
 }
 
@@ -556,14 +581,19 @@ trial(struct session *s, bool sweep)
 		return status;
 	s->phase = sweep ? "sweep" : "load";
 	s->phase_ns = plan.duration_ns;
+	/* What is counted from here on, workers have received. */
+	if (s->way != NULL)
+		way_lend(s->way);
 	for (uint32_t side = 0; side < s->side_count; side++) {
 		account_begin(&s->account[side], s->dev[side]);
 		icmp_trial(&s->icmp[side], plan.key);
 	}
 	ep_engine_clock_refine(s->clock);
 	ep_engine_set_clock(s->engine, s->clock);
-	if (ep_engine_prepare(s->engine, &plan, &s->err) < 0)
+	if (ep_engine_prepare(s->engine, &plan, &s->err) < 0) {
+		session_way_keep(s);
 		return SESSION_FAILED;
+	}
 	status = trial_run(s);
 	/* Still open where the peer was lost. */
 	if (s->next_interval_ns != 0)

@@ -11,6 +11,7 @@
 #include "icmp.h"
 #include "link.h"
 #include "neighbour.h"
+#include "way.h"
 
 #include <ep_engine.h>
 #include <ep_tcpcheck.h>
@@ -32,6 +33,7 @@ struct session {
 	struct ep_wire_ends ends[2]; /**< By engine side. */
 	struct neighbour_side
 		*neighbour;        /**< [side_count]; NULL: the kernel looks after neighbours. */
+	struct way *way;           /**< How the device is shared with the kernel; NULL in a loop. */
 	struct link *link;         /**< NULL in a loop. */
 	struct ep_tcpcheck *check; /**< The fallback check; NULL: none. Taken over. */
 	uint8_t session_key[EP_WIRE_SESSION_KEY_BYTES];

@@ -105,6 +105,8 @@ tcp_step(struct session *s)
 	else if (link_wait_with(s->link, wait_ms, p.fd) < 0)
 		poll(&p, 1, wait_ms); /* closed: the session finds it so in its time, and says it */
 	tcp_tick(s);
+	if (s->way != NULL)
+		way_tick(s->way, s->engine);
 	return host_interrupted() ? SESSION_INTERRUPTED : SESSION_OK;
 }
 

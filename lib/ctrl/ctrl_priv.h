@@ -69,6 +69,7 @@ enum ctrl_kind {
 	CTRL_NONCE, /**< EP_WIRE_NONCE_BYTES bytes as lower-case hexadecimal digits. */
 	CTRL_RATE,  /**< double, finite, in [0, CTRL_RATE_MAX_PPS]. */
 	CTRL_BOOL,
+	CTRL_FLAG, /**< bool that is written where it is true only, so that who does not know it is not told. */
 	CTRL_TEXT, /**< char[max + 1]; min to max bytes of UTF-8 without control characters. */
 	CTRL_IP,   /**< struct ep_wire_ip as text. */
 	CTRL_ENUM, /**< An enum whose value v is written as names[v], 0 to max. */

@@ -67,6 +67,7 @@ struct ep_ctrl_hello {
 	char tool[32];               /**< Name and version. */
 	char ports[1024];            /**< Range text as ep_range_parse() takes. */
 	struct ep_wire_ip initiator; /**< Address that its probes leave from, as it sees it. */
+	bool control_apart; /**< The control connection has other ends than the probes: it tells nothing of their way. */
 	uint32_t source_count;
 	uint16_t source_base;
 	uint32_t source_span;

@@ -305,6 +305,7 @@ field_encode(const struct ctrl_field *f, const void *member, json_t **out)
 	case CTRL_IP:
 		return ip_encode(member, out);
 	case CTRL_BOOL:
+	case CTRL_FLAG:
 		*out = json_boolean(*(const bool *)member);
 		return 0;
 	case CTRL_HEX64:
@@ -330,6 +331,7 @@ field_decode(const char *what, const struct ctrl_field *f, const json_t *value, 
 	case CTRL_IP:
 		return ip_decode(what, f, value, member, err);
 	case CTRL_BOOL:
+	case CTRL_FLAG:
 		if (!json_is_boolean(value))
 			return bad(err, what, f->name, "true or false");
 		*(bool *)member = json_is_true(value);
@@ -355,6 +357,8 @@ ctrl_fields_encode(const struct ctrl_fields *fields, const void *body, json_t *o
 		json_t *value = NULL;
 		int ret;
 
+		if (f->kind == CTRL_FLAG && !*(const bool *)((const uint8_t *)body + f->offset))
+			continue;
 		ret = field_encode(f, (const uint8_t *)body + f->offset, &value);
 		if (ret < 0)
 			return ret;
@@ -373,6 +377,8 @@ ctrl_fields_decode(const char *what, const struct ctrl_fields *fields, const jso
 		const json_t *value = json_object_get(object, f->name);
 		int ret;
 
+		if (value == NULL && f->kind == CTRL_FLAG)
+			continue;
 		if (value == NULL)
 			return ep_err_set(
 				err, -EBADMSG, "%s from the peer: %s is missing", what, f->name);

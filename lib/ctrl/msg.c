@@ -46,6 +46,7 @@ static const struct ctrl_field hello_rows[] = {
 	{"tool", CTRL_TEXT, AT(tool), 1, 31, NULL},
 	{"ports", CTRL_TEXT, AT(ports), 1, 1023, NULL},
 	{"initiator", CTRL_IP, AT(initiator), 0, 0, NULL},
+	{"control_apart", CTRL_FLAG, AT(control_apart), 0, 0, NULL},
 	{"source_count", CTRL_U32, AT(source_count), 1, 65536, NULL},
 	{"source_base", CTRL_U16, AT(source_base), 0, 65535, NULL},
 	{"source_span", CTRL_U32, AT(source_span), 1, 65536, NULL},
@@ -341,12 +342,24 @@ ctrl_msg_open(const uint8_t *json, size_t len, struct ctrl_envelope *envelope, s
 	return ret;
 }
 
+/* An unknown key must not take the place of an optional one. */
+static size_t
+keys_allowed(const struct msg_spec *spec, const json_t *object)
+{
+	size_t keys = ENVELOPE_KEYS + spec->fields.count + spec->part_count;
+
+	for (size_t i = 0; i < spec->fields.count; i++)
+		keys -= spec->fields.field[i].kind == CTRL_FLAG &&
+			json_object_get(object, spec->fields.field[i].name) == NULL;
+	return keys;
+}
+
 int
 ctrl_msg_decode(
 	const struct ctrl_envelope *envelope, uint32_t port_count, void *body, struct ep_err *err)
 {
 	const struct msg_spec *spec = &specs[envelope->msg];
-	const size_t keys = ENVELOPE_KEYS + spec->fields.count + spec->part_count;
+	const size_t keys = keys_allowed(spec, envelope->object);
 	int ret;
 
 	ret = ctrl_fields_decode(spec->type, &spec->fields, envelope->object, body, err);

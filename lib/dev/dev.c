@@ -123,6 +123,12 @@ ep_dev_pool(const struct ep_dev *dev, uint16_t queue)
 	return dev->pool[queue];
 }
 
+struct rte_mempool *
+ep_dev_side_pool(const struct ep_dev *dev)
+{
+	return dev->side_pool;
+}
+
 int
 ep_dev_arm(struct ep_dev *dev, const struct ep_dev_filter *filter, struct ep_err *err)
 {

@@ -57,6 +57,7 @@ struct ep_dev {
 	struct rte_flow **flow; /* [flow_count] rules in place; owned. */
 	uint32_t flow_count;
 	struct rte_mempool *pool[DEV_QUEUES_MAX];
+	struct rte_mempool *side_pool; /* NULL: none. */
 	struct rte_ring
 		*ring[DEV_QUEUES_MAX + 1]; /* In-memory pair: those to be freed with this end. */
 	uint32_t ring_count;
@@ -70,6 +71,7 @@ struct ep_dev {
 struct dev_port_cfg {
 	uint32_t frame_bytes; /* Largest frame with FCS. */
 	uint32_t pool_mbufs;  /* A queue. */
+	uint32_t side_mbufs;  /* Of the side pool; 0: none. */
 	uint32_t buf_bytes;   /* Room for a frame in a packet buffer, without the headroom. */
 	uint16_t mtu_bytes;   /* MTU that the driver is told; 0: its own. */
 	bool offload_checksum;

@@ -82,7 +82,9 @@ struct ep_dev_cfg {
 	uint16_t ring_descs;      /**< Descriptors a queue, 64 to 4096; power of two. */
 	uint32_t mtu_frame_bytes; /**< Largest frame with FCS that will be sent or received [B]. */
 	uint32_t pool_mbufs;      /**< Packet buffers a queue; see above. */
-	bool offload_checksum;    /**< Ask for IPv4 and UDP checksum offload. */
+	uint32_t extra_mbufs;     /**< More of them, for who keeps received frames for a while. */
+	uint32_t side_mbufs;   /**< VDEV: packet buffers of ep_dev_side_pool(); 0: there is none. */
+	bool offload_checksum; /**< Ask for IPv4 and UDP checksum offload. */
 };
 
 /** An open device. Opaque. */
@@ -131,6 +133,7 @@ struct ep_dev_info {
 	uint16_t queue_pairs;
 	int socket_id;
 	uint8_t mac[6];
+	uint32_t mtu_bytes; /**< Largest IP packet that it was set up for [B]. */
 	uint64_t speed_bps; /**< 0: unknown. */
 	bool checksum_offload;
 	bool kernel; /**< A kernel interface: addresses and routes come from netlink. */
@@ -143,8 +146,20 @@ struct ep_dev_info {
 };
 void ep_dev_info(const struct ep_dev *dev, struct ep_dev_info *info);
 
+/**
+ * MAC of a host of ours on a device that no kernel owns: the device's; for net_tap, whose MAC is that of the kernel's end, one
+ * beside it, since two hosts cannot have one.
+ */
+void ep_dev_host_mac(const struct ep_dev *dev, uint8_t mac[6]);
+
+/** Whether the link is up: for a virtual device, whether its far end is there. Does not block. */
+bool ep_dev_link_up(const struct ep_dev *dev);
+
 /** Packet buffers for sending on a queue. Borrowed. */
 struct rte_mempool *ep_dev_pool(const struct ep_dev *dev, uint16_t queue);
+
+/** Packet buffers for frames that no worker makes, so that whoever does cannot use up theirs; NULL: none were asked for. Borrowed. */
+struct rte_mempool *ep_dev_side_pool(const struct ep_dev *dev);
 
 /** Which packets the filter takes from the kernel. */
 struct ep_dev_filter {

@@ -3,6 +3,7 @@
 #include "dev_priv.h"
 
 #include <rte_ethdev.h>
+#include <rte_mbuf.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -48,6 +49,42 @@ info_drops_are_known(const struct ep_dev *dev, const char *driver)
 	return false;
 }
 
+/* No larger than what the packet buffers hold. */
+static uint32_t
+info_mtu(const struct ep_dev *dev)
+{
+	const uint32_t room_bytes = dev->pool[0] == NULL
+		? 0
+		: rte_pktmbuf_data_room_size(dev->pool[0]) - RTE_PKTMBUF_HEADROOM;
+	uint16_t mtu_bytes = 0;
+
+	if (rte_eth_dev_get_mtu(dev->port_id, &mtu_bytes) < 0 || mtu_bytes == 0)
+		mtu_bytes = RTE_ETHER_MTU;
+	if (room_bytes > RTE_ETHER_HDR_LEN && mtu_bytes > room_bytes - RTE_ETHER_HDR_LEN)
+		return room_bytes - RTE_ETHER_HDR_LEN;
+	return mtu_bytes;
+}
+
+void
+ep_dev_host_mac(const struct ep_dev *dev, uint8_t mac[6])
+{
+	struct ep_dev_info info;
+
+	ep_dev_info(dev, &info);
+	memcpy(mac, info.mac, sizeof(info.mac));
+	if (strcmp(info.driver, "net_tap") == 0)
+		mac[1] ^= 0x80;
+}
+
+bool
+ep_dev_link_up(const struct ep_dev *dev)
+{
+	struct rte_eth_link link = {0};
+
+	return rte_eth_link_get_nowait(dev->port_id, &link) == 0 &&
+		link.link_status == RTE_ETH_LINK_UP;
+}
+
 /* The speed is the kernel's: DPDK's virtual devices state a fixed 10 Gbit/s that means nothing. */
 void
 ep_dev_info(const struct ep_dev *dev, struct ep_dev_info *info)
@@ -69,6 +106,7 @@ ep_dev_info(const struct ep_dev *dev, struct ep_dev_info *info)
 		port.driver_name == NULL ? "" : port.driver_name);
 	snprintf(info->mode, sizeof(info->mode), "%s", info_mode(dev));
 	info_mac(dev, info->mac);
+	info->mtu_bytes = info_mtu(dev);
 	if (!info_drops_are_known(dev, info->driver))
 		info->uncounted_ring_pkts = (uint32_t)dev->queue_pairs * dev->rx_descs;
 }

@@ -125,6 +125,24 @@ port_pool_create(
 }
 
 static int
+port_side_pool_create(struct ep_dev *dev, const struct dev_port_cfg *cfg, struct ep_err *err)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+
+	if (cfg->side_mbufs == 0)
+		return 0;
+	snprintf(name, sizeof(name), "ep_dev%u_side", dev->port_id);
+	dev->side_pool = port_pool_new(dev, name, cfg->side_mbufs, PORT_POOL_CACHE,
+		(uint16_t)(cfg->buf_bytes + RTE_PKTMBUF_HEADROOM));
+	if (dev->side_pool != NULL)
+		return 0;
+	return ep_err_set(err, -rte_errno,
+		"--dev %s: no memory for %u packet buffers beside its queues (%s); give DPDK more "
+		"memory",
+		dev->name, cfg->side_mbufs, rte_strerror(rte_errno));
+}
+
+static int
 port_limits_check(const struct ep_dev *dev, const struct dev_port_cfg *cfg,
 	const struct rte_eth_dev_info *info, struct ep_err *err)
 {
@@ -212,6 +230,8 @@ dev_port_open(struct ep_dev *dev, const struct dev_port_cfg *cfg, struct ep_err 
 		ret = port_configure(dev, cfg, &info, err);
 	for (uint16_t q = 0; ret == 0 && q < dev->queue_pairs; q++)
 		ret = port_queue_open(dev, q, cfg, err);
+	if (ret == 0)
+		ret = port_side_pool_create(dev, cfg, err);
 	if (ret < 0)
 		return ret;
 	ret = rte_eth_dev_start(dev->port_id);
@@ -257,6 +277,8 @@ dev_port_close(struct ep_dev *dev)
 	dev_sockets_close(&dev->sockets);
 	for (uint16_t q = 0; q < DEV_QUEUES_MAX; q++)
 		rte_mempool_free(dev->pool[q]);
+	rte_mempool_free(dev->side_pool);
+	dev->side_pool = NULL;
 	dev->sockets.count = 0;
 	dev->started = false;
 	dev->vdev[0] = '\0';

@@ -43,11 +43,14 @@ dev_vdev_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *e
 	struct dev_port_cfg port = {
 		.frame_bytes = cfg->mtu_frame_bytes,
 		.pool_mbufs = cfg->pool_mbufs != 0 ? cfg->pool_mbufs : 4u * cfg->ring_descs + 1024,
+		.side_mbufs = cfg->side_mbufs,
 		.buf_bytes = RTE_MAX((uint32_t)VDEV_BUF_BYTES, RTE_ALIGN(cfg->mtu_frame_bytes, 64)),
 		.offload_checksum = cfg->offload_checksum,
 	};
 	struct rte_eth_dev_info info;
 	int ret = vdev_add(dev, err);
+
+	port.pool_mbufs += cfg->extra_mbufs;
 
 	if (ret < 0)
 		return ret;

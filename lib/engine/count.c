@@ -52,6 +52,7 @@ lane_count_add(const struct ep_engine *e, const struct side *s, const struct lan
 	c->tx_short += peek(&l->count.tx_short);
 	c->learned_flows += peek(&l->count.learned);
 	c->slow_sent += peek(&l->count.slow_sent);
+	c->slow_dropped += peek(&l->count.slow_dropped);
 	if (last_cycles > s->start_cycles && s->start_cycles > 0)
 		c->tx_duration_ns =
 			RTE_MAX(c->tx_duration_ns, cycles_to_ns(e, last_cycles - s->start_cycles));

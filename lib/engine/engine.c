@@ -207,8 +207,10 @@ side_create(struct ep_engine *e, uint32_t side)
 		ret = learn_create(e, s);
 	for (uint32_t i = 0; i < s->cfg.worker_count && ret == 0; i++)
 		ret = lane_create(e, s, i, &s->lane[i]);
-	if (ret == 0)
+	if (ret == 0) {
 		s->lane[0]->slow_tx = s->cfg.slow_tx;
+		s->lane[0]->slow_done = s->cfg.slow_done;
+	}
 	if (ret == 0 && e->cfg.path != NULL) {
 		ret = stage_create(e, side);
 		s->lane[0]->stage = s->stage;

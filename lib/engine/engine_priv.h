@@ -60,6 +60,7 @@ struct lane_count {
 	uint64_t not_sent;       /* Copy of pace.skipped_count. */
 	uint64_t learned;        /* Over all trials. */
 	uint64_t slow_sent;      /* Frames of slow_tx. */
+	uint64_t slow_dropped;   /* Frames of slow_tx, and those for slow_rx. */
 	uint64_t last_tx_cycles; /* Of the last burst of the stream that the NIC took any of. */
 };
 
@@ -96,6 +97,7 @@ struct __rte_cache_aligned lane {
 	struct stage *stage;               /* NULL: no path model. */
 	struct rte_ring *slow_rx;          /* What is no probe goes there; NULL: nowhere. */
 	struct rte_ring *slow_tx;          /* What comes from there is sent; NULL: none. */
+	struct rte_ring *slow_done;        /* What comes from there is freed; NULL: none. */
 	uint64_t clock_base_cycles;
 	uint64_t clock_ns_mult;
 	uint64_t ol_flags;         /* Of sent mbufs, for checksum offload. */

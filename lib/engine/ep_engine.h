@@ -96,8 +96,11 @@ struct ep_engine_side_cfg {
 	uint32_t worker_count; /**< At least 1, at most the device's queue pairs. */
 	struct rte_ring *
 		slow_rx; /**< Frames that are no probes are put here, to be freed by who takes them; NULL: none. */
+	struct rte_ring
+		*slow_tx; /**< Frames that the side's first worker sends for others; NULL: none. */
 	struct rte_ring *
-		slow_tx; /**< Frames that the side's first worker sends for others; NULL: none. Both borrowed. */
+		slow_done; /**< Frames of slow_rx that are done with, which the side's first worker frees: who took them must not be held up, or
+			      hold up the workers, in their pool. NULL: none. All three are borrowed. */
 };
 
 struct ep_engine_cfg {
@@ -211,6 +214,8 @@ struct ep_engine_count {
 		max_gap_ns; /**< Largest time between two rounds of a worker's loop while the stream ran [ns]. */
 	uint64_t learned_flows; /**< Responder: flows whose address is known. */
 	uint64_t slow_sent;     /**< Frames of slow_tx that the NIC took. */
+	uint64_t
+		slow_dropped; /**< Frames that are no probes and found no room in slow_rx, or are of several segments, and frames of slow_tx that the NIC did not take. */
 };
 void ep_engine_count(const struct ep_engine *e, uint32_t side, struct ep_engine_count *count);
 

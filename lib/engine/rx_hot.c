@@ -100,12 +100,18 @@ rx_foreign(struct lane *l, struct rx_burst *b, struct rte_mbuf *m)
 {
 	l->count.foreign++;
 	b->free[b->free_count++] = m;
-	if (l->slow_rx == NULL || m->nb_segs != 1)
+	if (l->slow_rx == NULL)
 		return;
+	if (m->nb_segs != 1) {
+		l->count.slow_dropped++;
+		return;
+	}
 	b->whole = false;
 	rte_mbuf_refcnt_update(m, 1);
-	if (rte_ring_enqueue(l->slow_rx, m) != 0)
+	if (rte_ring_enqueue(l->slow_rx, m) != 0) {
 		rte_mbuf_refcnt_update(m, -1);
+		l->count.slow_dropped++;
+	}
 }
 
 static __rte_always_inline void

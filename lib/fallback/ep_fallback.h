@@ -132,6 +132,7 @@ struct ep_fallback_cfg {
 	const char *software;    /**< Copied: HTTP's Server line. */
 	const char *alpn;        /**< Of the control channel; borrowed. */
 	const char *ufrag, *pwd; /**< As ep_fallback_voice; NULL: none. Borrowed. */
+	const char *device;      /**< Interface of the UDP sockets; NULL: any. Borrowed. */
 	uint32_t conns_max; /**< 1 to EP_FALLBACK_CONNS_MAX: what the limit on open files leaves. */
 	struct ep_fallback_hooks hooks; /**< Copied. */
 };

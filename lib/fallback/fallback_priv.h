@@ -66,7 +66,7 @@ bool fallback_bucket_take(struct bucket *b);
 /* --- UDP (udp.c) ------------------------------------------------------------------------------ */
 
 /** @return the socket or -errno. */
-int fallback_udp_open(uint16_t port);
+int fallback_udp_open(const char *device, uint16_t port);
 
 /** Answer what has arrived, at most @p max datagrams. @return how many were taken; those answered are added to @p answered. */
 uint32_t fallback_udp_run(int fd, const struct ep_fallback_voice *voice, struct bucket *answers,
@@ -104,6 +104,7 @@ struct conn {
 
 struct ep_fallback {
 	char *software;
+	const char *device; /* Of the UDP sockets; NULL: any. */
 	char nonce[17];
 	const char *alpn;
 	struct ep_fallback_hooks hooks;

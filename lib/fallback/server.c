@@ -85,6 +85,7 @@ ep_fallback_create(const struct ep_fallback_cfg *cfg, struct ep_fallback **out, 
 		return ep_err_set(err, -ENOMEM, "no memory for the fallback ports");
 	f->epoll_fd = -1;
 	f->alpn = cfg->alpn;
+	f->device = cfg->device;
 	f->hooks = cfg->hooks;
 	f->conn_max = cfg->conns_max;
 	f->free = f->oldest = f->newest = NO_CONN;
@@ -149,7 +150,7 @@ ep_fallback_udp(struct ep_fallback *f, uint16_t port, struct ep_err *err)
 	int fd = -ENOSPC, ret;
 
 	if (f->udp_count < EP_FALLBACK_PORTS_MAX)
-		fd = fallback_udp_open(port);
+		fd = fallback_udp_open(f->device, port);
 	ret = fd < 0 ? fd : fallback_watch(f, EPOLL_CTL_ADD, fd, EPOLLIN, KIND_UDP, f->udp_count);
 	if (ret == 0) {
 		f->udp_fd[f->udp_count++] = fd;

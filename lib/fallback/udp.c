@@ -21,7 +21,7 @@ union pktinfo {
 };
 
 static int
-udp_bind(int fd, const struct ep_wire_ip *ip, uint16_t port)
+udp_bind(int fd, const char *device, const struct ep_wire_ip *ip, uint16_t port)
 {
 	const int on = 1, off = 0;
 	struct sockaddr_storage sa;
@@ -34,13 +34,16 @@ udp_bind(int fd, const struct ep_wire_ip *ip, uint16_t port)
 			: setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
 	else
 		ret = setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
+	if (ret == 0 && device != NULL)
+		ret = setsockopt(
+			fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device));
 	if (ret < 0 || bind(fd, (struct sockaddr *)&sa, len) < 0)
 		return -errno;
 	return 0;
 }
 
 static int
-udp_open(const struct ep_wire_ip *ip, uint16_t port)
+udp_open(const char *device, const struct ep_wire_ip *ip, uint16_t port)
 {
 	const int family = ip == NULL ? AF_INET6 : AF_INET;
 	const int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -48,7 +51,7 @@ udp_open(const struct ep_wire_ip *ip, uint16_t port)
 
 	if (fd < 0)
 		return -errno;
-	ret = udp_bind(fd, ip, port);
+	ret = udp_bind(fd, device, ip, port);
 	if (ret == 0)
 		return fd;
 	close(fd);
@@ -56,11 +59,12 @@ udp_open(const struct ep_wire_ip *ip, uint16_t port)
 }
 
 int
-fallback_udp_open(uint16_t port)
+fallback_udp_open(const char *device, uint16_t port)
 {
-	const int ret = udp_open(NULL, port);
+	const int ret = udp_open(device, NULL, port);
 
-	return ret == -EAFNOSUPPORT || ret == -EADDRNOTAVAIL ? udp_open(&any_ipv4, port) : ret;
+	return ret == -EAFNOSUPPORT || ret == -EADDRNOTAVAIL ? udp_open(device, &any_ipv4, port)
+							     : ret;
 }
 
 /* Keep what says which address was asked, without the interface: the way back is the routing table's business. */

@@ -4,8 +4,8 @@
  * @file
  * What the kernel knows about an interface and the way to a peer, by rtnetlink (libmnl) and ethtool's ioctl. Control
  * path, blocking for at most the time that a neighbour takes to resolve. No state between calls: any thread, in the
- * network namespace of the calling thread. It changes nothing in the kernel except what a neighbour's resolution
- * adds.
+ * network namespace of the calling thread. Reading changes nothing in the kernel except what a neighbour's resolution
+ * adds; an interface that the caller made is set up with ep_netlink_set(), ep_netlink_addr_add() and ep_netlink_default_add().
  */
 
 #include <ep_base.h>
@@ -104,6 +104,67 @@ int ep_netlink_stats(int ifindex, struct ep_netlink_stats *stats);
  */
 int ep_netlink_route(const struct ep_wire_ip *peer, int timeout_ms, struct ep_netlink_route *route,
 	struct ep_err *err);
+
+/** As ep_netlink_route(), over this interface whatever the routing table prefers: of its routes, those that lead over it count. */
+int ep_netlink_route_over(const struct ep_wire_ip *peer, int ifindex, int timeout_ms,
+	struct ep_netlink_route *route, struct ep_err *err);
+
+/**
+ * A next hop whose MAC is followed. What leaves beside the kernel does not keep the kernel's entry of it fresh, so the kernel is made to
+ * ask: the known MAC each 250 ms and, where that does not answer within 120 ms, all hosts of the link, for which the
+ * entry is removed. A MAC that changes without a word is known in under half a second, before a control connection is given up as
+ * silent; one that is announced at the next look. Entries that an administrator made permanent are left alone.
+ */
+struct ep_netlink_hop {
+	struct ep_netlink_route route; /**< Its next_hop_mac is kept up to date. */
+	/* The library's own. */
+	int phase;
+	uint64_t look_ns;  /**< The next time that the kernel is asked [ns]. */
+	uint64_t phase_ns; /**< When this phase ends [ns]. */
+};
+
+/** Begin to follow. @param route Of an interface with neighbours; copied. */
+void ep_netlink_hop_init(struct ep_netlink_hop *hop, const struct ep_netlink_route *route);
+
+/**
+ * Look after the next hop: every 20 ms or so, and as long as it matters. Needs CAP_NET_ADMIN; without, what the kernel finds out by itself is
+ * followed.
+ *
+ * @param now_ns
+ *   Any monotonic clock [ns].
+ * @return
+ *   Whether hop->route.next_hop_mac is another one than before.
+ */
+bool ep_netlink_hop_follow(struct ep_netlink_hop *hop, uint64_t now_ns);
+
+/** What an interface is to be. */
+struct ep_netlink_set {
+	uint8_t mac[6];
+	uint32_t mtu_bytes; /**< Largest IP packet [B]. */
+};
+
+/** Set MAC and MTU of an interface that is down. @return 0 or -errno (-EPERM: not root; -EADDRNOTAVAIL: no host's MAC; -EINVAL: MTU). */
+int ep_netlink_set(int ifindex, const struct ep_netlink_set *set);
+
+/** Bring an interface up. @return 0 or -errno. */
+int ep_netlink_up(int ifindex);
+
+/** Give an interface an address with the prefix of its link. @return 0 or -errno (-EACCES: IPv6 is off; -EEXIST: it has it). */
+int ep_netlink_addr_add(int ifindex, const struct ep_wire_ip *ip, uint8_t prefix_bits);
+
+/** Where an address stands. */
+enum ep_netlink_addr_state {
+	EP_NETLINK_ADDR_NONE,      /**< The interface has no such address. */
+	EP_NETLINK_ADDR_TENTATIVE, /**< Duplicate address detection is not through (RFC 4862). */
+	EP_NETLINK_ADDR_READY,
+	EP_NETLINK_ADDR_TAKEN, /**< Another host on the link has it. */
+};
+
+/** Where an address of an interface stands. NONE also where the kernel does not say. */
+enum ep_netlink_addr_state ep_netlink_addr_state(int ifindex, const struct ep_wire_ip *ip);
+
+/** Add a default route. @param metric The larger, the less it is liked. @return 0 or -errno (-ENETUNREACH: the gateway is not on the link). */
+int ep_netlink_default_add(int ifindex, const struct ep_wire_ip *gateway, uint32_t metric);
 
 struct sockaddr_storage;
 

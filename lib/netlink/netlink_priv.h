@@ -57,3 +57,18 @@ int netlink_ifinfo(int ifindex, struct netlink_ifinfo *info);
 
 /** Fill rx_queue_count, speed_bps and driver of the interface link->name; unknown ones get their defaults. */
 void netlink_ethtool(struct ep_netlink_link *link);
+
+/** States in which the kernel would send to the neighbour's address at once. */
+#define NETLINK_NUD_USABLE (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT)
+
+/** What the kernel knows of a neighbour. */
+struct netlink_neigh {
+	uint16_t state; /**< NUD_*; NUD_NONE where the kernel knows nothing. */
+	uint8_t mac[6];
+};
+
+/** Read the entry of a route's next hop. @return 0 or -errno. */
+int netlink_neigh_get(const struct ep_netlink_route *route, struct netlink_neigh *neigh);
+
+/** Make the kernel ask for the next hop: it needs the address to send anything at all. @return 0 or -errno. */
+int netlink_neigh_ask(const struct ep_netlink_route *route);

@@ -12,15 +12,12 @@
 #include <unistd.h>
 
 #define POLL_MS 50
-#define DISCARD_PORT 9 /* RFC 863 */
 #define ADDRESS_TEXT_BYTES 46
-
-/* States in which the kernel would send to the neighbour's address at once. */
-#define NUD_USABLE (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT)
 
 /* Answer of one route lookup. */
 struct lookup {
 	const struct ep_wire_ip *peer;
+	int over; /**< Interface index; 0: whichever the kernel takes. */
 	struct ep_netlink_route route;
 	uint8_t type;      /**< RTN_*. */
 	bool has_source;   /**< route.source is set. */
@@ -73,6 +70,8 @@ route_lookup(struct lookup *l)
 	struct nlmsghdr *nlh = netlink_request_begin(&request, RTM_GETROUTE, 0, &rtm, sizeof(rtm));
 
 	mnl_attr_put(nlh, RTA_DST, ip_bytes, l->peer->bytes_be);
+	if (l->over != 0)
+		mnl_attr_put_u32(nlh, RTA_OIF, (uint32_t)l->over);
 	return netlink_query(nlh, route_row, l);
 }
 
@@ -112,65 +111,6 @@ route_check(const struct lookup *l, int ret, struct ep_err *err)
 	return 0;
 }
 
-struct neigh {
-	uint16_t state; /**< NUD_*; NUD_NONE where the kernel knows nothing. */
-	uint8_t mac[6];
-};
-
-static int
-neigh_row(const struct nlmsghdr *nlh, void *arg)
-{
-	const struct ndmsg *ndm = mnl_nlmsg_get_payload(nlh);
-	const struct nlattr *tb[NDA_LLADDR + 1];
-	struct neigh *neigh = arg;
-
-	netlink_attrs(nlh, sizeof(*ndm), tb, NDA_LLADDR);
-	if (tb[NDA_LLADDR] == NULL ||
-		mnl_attr_get_payload_len(tb[NDA_LLADDR]) != sizeof(neigh->mac))
-		return MNL_CB_OK;
-	neigh->state = ndm->ndm_state;
-	memcpy(neigh->mac, mnl_attr_get_payload(tb[NDA_LLADDR]), sizeof(neigh->mac));
-	return MNL_CB_OK;
-}
-
-static int
-neigh_get(const struct ep_netlink_route *route, struct neigh *neigh)
-{
-	const struct ndmsg ndm = {
-		.ndm_family = (unsigned char)netlink_family(&route->next_hop),
-		.ndm_ifindex = route->ifindex,
-	};
-	struct netlink_request request;
-	struct nlmsghdr *nlh = netlink_request_begin(&request, RTM_GETNEIGH, 0, &ndm, sizeof(ndm));
-	int ret;
-
-	*neigh = (struct neigh){.state = NUD_NONE};
-	mnl_attr_put(nlh, NDA_DST, netlink_ip_bytes(&route->next_hop), route->next_hop.bytes_be);
-	ret = netlink_query(nlh, neigh_row, neigh);
-	return ret == -ENOENT ? 0 : ret;
-}
-
-/* Make the kernel ask for the neighbour: it needs the address to send anything at all. */
-static int
-neigh_ask(const struct ep_netlink_route *route)
-{
-	const int fd = socket(netlink_family(&route->next_hop), SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_storage sa;
-	socklen_t len;
-	int ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	len = ep_netlink_sockaddr_set(&sa, &route->next_hop, DISCARD_PORT);
-	/* A gateway is often a link-local IPv6 address, which means nothing without its link. */
-	if (sa.ss_family == AF_INET6)
-		((struct sockaddr_in6 *)&sa)->sin6_scope_id = (uint32_t)route->ifindex;
-	if (sendto(fd, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&sa, len) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
 static int64_t
 monotonic_ms(void)
 {
@@ -190,21 +130,21 @@ sleep_ms(int64_t ms)
 
 /* @return 0, -EHOSTUNREACH when nobody answered in time, or -errno. */
 static int
-neigh_resolve(const struct ep_netlink_route *route, int timeout_ms, struct neigh *neigh)
+neigh_resolve(const struct ep_netlink_route *route, int timeout_ms, struct netlink_neigh *neigh)
 {
 	const int64_t end_ms = monotonic_ms() + timeout_ms;
-	int ret = neigh_get(route, neigh);
+	int ret = netlink_neigh_get(route, neigh);
 
-	if (ret < 0 || (neigh->state & NUD_USABLE))
+	if (ret < 0 || (neigh->state & NETLINK_NUD_USABLE))
 		return ret;
-	ret = neigh_ask(route);
+	ret = netlink_neigh_ask(route);
 	if (ret < 0)
 		return ret;
 	for (;;) {
 		int64_t left_ms;
 
-		ret = neigh_get(route, neigh);
-		if (ret < 0 || (neigh->state & NUD_USABLE))
+		ret = netlink_neigh_get(route, neigh);
+		if (ret < 0 || (neigh->state & NETLINK_NUD_USABLE))
 			return ret;
 		left_ms = end_ms - monotonic_ms();
 		if (left_ms <= 0)
@@ -225,7 +165,7 @@ next_hop_mac(struct ep_netlink_route *route, int timeout_ms, struct ep_err *err)
 {
 	char hop[ADDRESS_TEXT_BYTES], name[IFNAMSIZ] = "?";
 	struct netlink_ifinfo info = {0};
-	struct neigh neigh;
+	struct netlink_neigh neigh;
 	int ret;
 
 	ep_netlink_ifname(route->ifindex, name);
@@ -247,10 +187,10 @@ next_hop_mac(struct ep_netlink_route *route, int timeout_ms, struct ep_err *err)
 }
 
 int
-ep_netlink_route(const struct ep_wire_ip *peer, int timeout_ms, struct ep_netlink_route *route,
-	struct ep_err *err)
+ep_netlink_route_over(const struct ep_wire_ip *peer, int ifindex, int timeout_ms,
+	struct ep_netlink_route *route, struct ep_err *err)
 {
-	struct lookup l = {.peer = peer};
+	struct lookup l = {.peer = peer, .over = ifindex};
 	int ret = route_check(&l, route_lookup(&l), err);
 
 	if (ret == 0 && !l.route.local)
@@ -258,4 +198,11 @@ ep_netlink_route(const struct ep_wire_ip *peer, int timeout_ms, struct ep_netlin
 	if (ret == 0)
 		*route = l.route;
 	return ret;
+}
+
+int
+ep_netlink_route(const struct ep_wire_ip *peer, int timeout_ms, struct ep_netlink_route *route,
+	struct ep_err *err)
+{
+	return ep_netlink_route_over(peer, 0, timeout_ms, route, err);
 }

@@ -158,10 +158,28 @@ json_pair_value(const struct ep_result_pair *pair)
 	return json_number(value, true);
 }
 
+/* NULL where there is none. */
+static json_t *
+json_exception(struct json_writer *w, const struct ep_result_exception *x)
+{
+	json_t *o;
+
+	if (!x->known)
+		return NULL;
+	o = json_object();
+	json_put(w, o, "interface", json_string(x->interface));
+	json_put(w, o, "kind", json_string(x->kind));
+	json_put(w, o, "to_kernel", json_count(x->to_kernel, true));
+	json_put(w, o, "from_kernel", json_count(x->from_kernel, true));
+	json_put(w, o, "filtered", json_count(x->filtered, true));
+	json_put(w, o, "dropped", json_count(x->dropped, true));
+	return o;
+}
+
 /* Keys are the app's own words, but a value of any bytes must give valid JSON, and so must a key. */
 static void
-json_pairs(
-	struct json_writer *w, const char *key, const struct ep_result_pair *pairs, uint32_t count)
+json_pairs(struct json_writer *w, const char *key, const struct ep_result_pair *pairs,
+	uint32_t count, json_t *exception)
 {
 	json_t *object = json_object();
 
@@ -173,6 +191,8 @@ json_pairs(
 			w->buf.failed = true;
 		free(name);
 	}
+	if (exception != NULL)
+		json_put(w, object, "exception", exception);
 	json_lines(w, key, object);
 }
 
@@ -564,8 +584,8 @@ ep_report_json(const struct ep_result *r, char **text)
 
 	report_append(&w.buf, "{", 1);
 	json_head(&w, r);
-	json_pairs(&w, "config", r->config, r->config_count);
-	json_pairs(&w, "host", r->host, r->host_count);
+	json_pairs(&w, "config", r->config, r->config_count, NULL);
+	json_pairs(&w, "host", r->host, r->host_count, json_exception(&w, &r->exception));
 	json_lines(&w, "ledger", json_ledgers(&w, r->ledger));
 	json_put(&w, totals, "up", json_totals(&w, r, EP_RESULT_UP));
 	json_put(&w, totals, "down", json_totals(&w, r, EP_RESULT_DOWN));

@@ -262,6 +262,17 @@ struct ep_result_totals {
 	double bps;    /**< The same at layer 1 (frame + 20 B) [bits/s]. */
 };
 
+/** The exception path of a device that no kernel owns: what went between it and the kernel beside the probes [frames]. */
+struct ep_result_exception {
+	bool known;           /**< There is one. */
+	char interface[16];   /**< Of the kernel. */
+	char kind[16];        /**< "tap". */
+	uint64_t to_kernel;   /**< Taken by the kernel. */
+	uint64_t from_kernel; /**< Sent by it, and taken by the device or for it. */
+	uint64_t filtered; /**< Probes, and others to their ports, that the kernel was not shown. */
+	uint64_t dropped;  /**< For want of room. */
+};
+
 /** What the tester alone can do on this host, measured by everyport doctor before, and what this run did of it. */
 struct ep_result_ceiling {
 	bool known;
@@ -297,7 +308,8 @@ struct ep_result {
 	uint32_t config_count;
 	struct ep_result_pair *host;
 	uint32_t host_count;
-	char (*reason)[512]; /**< Sentences. */
+	struct ep_result_exception exception; /**< Of host{}. */
+	char (*reason)[512];                  /**< Sentences. */
 	uint32_t reason_count;
 	char (*warning)[512]; /**< What may have affected the result. */
 	uint32_t warning_count;

@@ -35,15 +35,6 @@ ring_create(const struct ep_slowdev *s, const char *way)
 	return rte_ring_create(name, RING_FRAMES, s->info.socket_id, RING_F_SC_DEQ);
 }
 
-/* The kernel's end of a tap has the MAC that DPDK says is the device's: two hosts cannot have one. */
-static void
-mac_choose(const struct ep_dev_info *info, uint8_t mac[6])
-{
-	memcpy(mac, info->mac, 6);
-	if (strcmp(info->driver, "net_tap") == 0)
-		mac[1] ^= 0x80;
-}
-
 int
 ep_slowdev_create(struct ep_dev *dev, struct ep_slow_cfg *cfg, uint64_t now_ns,
 	struct ep_slowdev **out, struct ep_err *err)
@@ -55,7 +46,7 @@ ep_slowdev_create(struct ep_dev *dev, struct ep_slow_cfg *cfg, uint64_t now_ns,
 		return ep_err_set(err, -ENOMEM, "no memory for the slow path");
 	s->dev = dev;
 	ep_dev_info(dev, &s->info);
-	mac_choose(&s->info, cfg->mac);
+	ep_dev_host_mac(dev, cfg->mac);
 	ret = ep_slow_stack_create(cfg, now_ns, &s->stack, err);
 	if (ret < 0)
 		goto fail;

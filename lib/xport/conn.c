@@ -139,6 +139,10 @@ ep_xport_connect(struct ep_xport *x, const struct ep_wire_ip *peer, uint16_t por
 	conn->timeout_ns = timeout_ns;
 	fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	ret = fd < 0 ? -errno : conn_setup(x, conn, fd);
+	if (ret == 0 && x->device[0] != '\0' &&
+		setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, x->device,
+			(socklen_t)strlen(x->device)) < 0)
+		ret = -errno;
 	if (ret == 0)
 		ret = tcp_connect(conn);
 	if (ret < 0) {

@@ -67,6 +67,9 @@ int ep_xport_create(
 /** Wipe the key and free. Accepts NULL. */
 void ep_xport_destroy(struct ep_xport *x);
 
+/** Bind the connections that are begun from now on to an interface. @param device Its name, at most 15 characters; copied. "": no more. */
+void ep_xport_bind(struct ep_xport *x, const char *device);
+
 /** One connection. Opaque. */
 struct ep_xport_conn;
 
@@ -180,3 +183,6 @@ int ep_xport_remote(const struct ep_xport_conn *conn, struct ep_wire_ip *ip, uin
  *   The socket (>= 0, the caller's), or -EADDRINUSE, -EACCES, -errno with a sentence.
  */
 int ep_xport_listen(uint16_t port, struct ep_err *err);
+
+/** As ep_xport_listen(), for connections that come in over an interface; they also leave over it. @param device Its name; NULL: any. */
+int ep_xport_listen_on(const char *device, uint16_t port, struct ep_err *err);

@@ -15,7 +15,7 @@ static const struct ep_wire_ip any_ipv4 = {.family = EP_WIRE_IPV4};
 
 /* @return 0 or -errno. */
 static int
-listen_bind(int fd, const struct ep_wire_ip *ip, uint16_t port)
+listen_bind(int fd, const char *device, const struct ep_wire_ip *ip, uint16_t port)
 {
 	const int on = 1, off = 0;
 	struct sockaddr_storage sa;
@@ -26,6 +26,9 @@ listen_bind(int fd, const struct ep_wire_ip *ip, uint16_t port)
 		return -errno;
 	if (ip == NULL && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0)
 		return -errno;
+	if (device != NULL &&
+		setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device)) < 0)
+		return -errno;
 	if (bind(fd, (struct sockaddr *)&sa, len) < 0 || listen(fd, BACKLOG) < 0)
 		return -errno;
 	return 0;
@@ -33,7 +36,7 @@ listen_bind(int fd, const struct ep_wire_ip *ip, uint16_t port)
 
 /* @return the socket or -errno. */
 static int
-listen_open(const struct ep_wire_ip *ip, uint16_t port)
+listen_open(const char *device, const struct ep_wire_ip *ip, uint16_t port)
 {
 	const int family = ip == NULL ? AF_INET6 : AF_INET;
 	const int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -41,7 +44,7 @@ listen_open(const struct ep_wire_ip *ip, uint16_t port)
 
 	if (fd < 0)
 		return -errno;
-	ret = listen_bind(fd, ip, port);
+	ret = listen_bind(fd, device, ip, port);
 	if (ret == 0)
 		return fd;
 	close(fd);
@@ -49,12 +52,12 @@ listen_open(const struct ep_wire_ip *ip, uint16_t port)
 }
 
 int
-ep_xport_listen(uint16_t port, struct ep_err *err)
+ep_xport_listen_on(const char *device, uint16_t port, struct ep_err *err)
 {
-	int ret = listen_open(NULL, port);
+	int ret = listen_open(device, NULL, port);
 
 	if (ret == -EAFNOSUPPORT || ret == -EADDRNOTAVAIL)
-		ret = listen_open(&any_ipv4, port);
+		ret = listen_open(device, &any_ipv4, port);
 	if (ret >= 0)
 		return ret;
 	if (ret == -EADDRINUSE)
@@ -65,4 +68,10 @@ ep_xport_listen(uint16_t port, struct ep_err *err)
 			"CAP_NET_BIND_SERVICE",
 			port);
 	return ep_err_set(err, ret, "TCP port %u: %s", port, strerror(-ret));
+}
+
+int
+ep_xport_listen(uint16_t port, struct ep_err *err)
+{
+	return ep_xport_listen_on(NULL, port, err);
 }

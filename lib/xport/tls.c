@@ -4,6 +4,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/tls1.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,6 +158,12 @@ ep_xport_create(const uint8_t key[EP_XPORT_KEY_BYTES], struct ep_xport **out, st
 	}
 	*out = x;
 	return 0;
+}
+
+void
+ep_xport_bind(struct ep_xport *x, const char *device)
+{
+	snprintf(x->device, sizeof(x->device), "%s", device);
 }
 
 void

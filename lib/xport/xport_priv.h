@@ -9,6 +9,7 @@ struct ep_xport {
 	SSL_CTX *client;
 	SSL_CTX *server;
 	BIO_METHOD *bio_method;
+	char device[16]; /**< Interface that connections are bound to; "": none. */
 };
 
 /** Bytes of a TLS record's header (RFC 8446 section 5.1): type, version, length. */

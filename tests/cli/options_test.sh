@@ -29,7 +29,21 @@ fails_with 2 "needs --peer" "a check of nowhere" "$EP_BIN" loop --tcp 443
 fails_with 2 "\-\-addr 198.18.0.2.*prefix, such as 198.18.0.2/24" "an address without its prefix" "$EP_BIN" loop --addr 198.18.0.2
 fails_with 2 "\-\-addr.*prefix.*33.*32" "a prefix that is too long" "$EP_BIN" loop --addr 198.18.0.2/33
 fails_with 2 "\-\-addr: give one for each of two --dev" "addresses without devices" "$EP_BIN" loop --addr 198.18.0.2/24 --addr 198.18.0.3/24
-fails_with 2 "\-\-addr is no option of everyport run" "an address where the kernel has one" "$EP_BIN" run --addr 198.18.0.2/24
+fails_with 2 "\-\-dev net_memif0.*--addr IP/BITS is needed" "serve on a device without an address" \
+	"$EP_BIN" serve --dev net_memif0 --key-file "$key"
+fails_with 2 "\-\-addr 198.18.0.2/24.*no kernel owns, eth0" "an address where the kernel has one" \
+	"$EP_BIN" run --peer 198.18.0.1 --dev eth0 --key-file "$key" --addr 198.18.0.2/24
+fails_with 2 "\-\-gateway 198.18.0.1.*of eth0 the kernel has the routes" "a gateway where the kernel has one" \
+	"$EP_BIN" serve --dev eth0 --key-file "$key" --gateway 198.18.0.1
+fails_with 2 "\-\-control-dev eth1.*the kernel has eth0" "another control interface where the kernel has the device" \
+	"$EP_BIN" serve --dev eth0 --key-file "$key" --control-dev eth1
+fails_with 2 "one address of each family" "two addresses of one family" \
+	"$EP_BIN" serve --dev net_memif0 --key-file "$key" --addr 198.18.0.2/24 --addr 198.18.0.3/24
+fails_with 2 "\-\-gateway 2001:2::1.*no --addr of its family" "a gateway without an address" \
+	"$EP_BIN" serve --dev net_memif0 --key-file "$key" --addr 198.18.0.2/24 --gateway 2001:2::1
+fails_with 2 "\-\-control-dev is no option of everyport loop" "a control interface in a loop" "$EP_BIN" loop --control-dev eth0
+fails_with 3 "nosuch0" "a control interface that is not there" \
+	"$EP_BIN" serve --dev net_null0 --key-file "$key" --addr 198.18.0.2/24 --control-dev nosuch0
 fails_with 2 "two families" "addresses of two families" "$EP_BIN" loop --dev net_tap0 --dev net_tap1 --addr 198.18.0.2/24 --addr 2001:2::3/64
 fails_with 2 "\-\-rate needs a value" "an option without its value" "$EP_BIN" loop --rate
 fails_with 2 "stray.*not an option" "a stray word" "$EP_BIN" loop stray
@@ -80,6 +94,8 @@ fails_with 3 "root" "a kernel interface needs root" \
 install -m 000 "$key" "$tmp/closed"
 fails_with 2 "closed" "a key file that this user cannot read" \
 	setpriv --reuid=65534 --regid=65534 --clear-groups -- "$tmp/everyport" serve --dev eth0 --key-file "$tmp/closed"
+fails_with 3 "exception interface.*run as root.*--control-dev" "an exception interface needs root" \
+	setpriv --reuid=65534 --regid=65534 --clear-groups -- "$tmp/everyport" serve --dev net_null0 --addr 198.18.0.2/24 --key-file "$tmp/nobodys"
 fails_with 3 "loopback" "the loopback interface is refused" "$EP_BIN" serve --dev lo --key-file "$key"
 
 finish

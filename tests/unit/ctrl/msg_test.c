@@ -481,6 +481,36 @@ report_may_come_without_pacing(void **state)
 	body_free(CTRL_REPORT, &in);
 }
 
+/* A flag is written where it is true, and is no reason for another key to be let in where it is not. */
+static void
+hello_has_the_flag_of_control_apart_only_when_it_is_set(void **state)
+{
+	struct rng rng = rng_from_env();
+	struct ep_ctrl_event in, out = {0};
+	struct ep_err err;
+	json_t *object;
+
+	(void)state;
+	body_random(&rng, CTRL_HELLO, &in);
+	in.hello.control_apart = true;
+	object = json_of(CTRL_HELLO, &in);
+	assert_true(json_is_true(json_object_get(object, "control_apart")));
+	assert_int_equal(decode_json(object, CTRL_HELLO, &out, &err), 0);
+	assert_true(out.hello.control_apart);
+	json_object_set_new(object, "control_apart", json_integer(1));
+	assert_int_equal(decode_json(object, CTRL_HELLO, NULL, &err), -EBADMSG);
+	json_decref(object);
+	in.hello.control_apart = false;
+	object = json_of(CTRL_HELLO, &in);
+	assert_null(json_object_get(object, "control_apart"));
+	memset(&out, 0, sizeof(out));
+	assert_int_equal(decode_json(object, CTRL_HELLO, &out, &err), 0);
+	assert_false(out.hello.control_apart);
+	json_object_set_new(object, "other", json_integer(1));
+	assert_int_equal(decode_json(object, CTRL_HELLO, NULL, &err), -EBADMSG);
+	json_decref(object);
+}
+
 static void
 report_may_come_without_icmp(void **state)
 {
@@ -750,6 +780,7 @@ main(void)
 		cmocka_unit_test(bounds_are_exact),
 		cmocka_unit_test(report_may_come_without_pacing),
 		cmocka_unit_test(report_may_come_without_icmp),
+		cmocka_unit_test(hello_has_the_flag_of_control_apart_only_when_it_is_set),
 		cmocka_unit_test(sweep_must_have_mode_echo),
 		cmocka_unit_test(a_sentence_names_field_value_and_bounds),
 		cmocka_unit_test(what_is_no_message_is_refused),

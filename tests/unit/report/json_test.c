@@ -92,6 +92,38 @@ json_totals_equal_the_sums_over_its_ports(void **state)
 }
 
 static void
+json_has_the_exception_path_in_host_where_there_is_one(void **state)
+{
+	struct ep_result *r = util_result("50000-50009");
+	json_t *root, *host, *x;
+
+	(void)state;
+	assert_int_equal(ep_result_judge(r), 0);
+	root = rendered(r);
+	assert_null(json_object_get(json_object_get(root, "host"), "exception"));
+	json_decref(root);
+	r->exception = (struct ep_result_exception){.known = true,
+		.interface = "everyport0",
+		.kind = "tap",
+		.to_kernel = 1,
+		.from_kernel = 2,
+		.filtered = 3,
+		.dropped = 4};
+	root = rendered(r);
+	host = json_object_get(root, "host");
+	x = json_object_get(host, "exception");
+	assert_int_equal(json_object_size(x), 6);
+	assert_string_equal(json_string_value(json_object_get(x, "interface")), "everyport0");
+	assert_string_equal(json_string_value(json_object_get(x, "kind")), "tap");
+	assert_int_equal(count_of(x, "to_kernel"), 1);
+	assert_int_equal(count_of(x, "from_kernel"), 2);
+	assert_int_equal(count_of(x, "filtered"), 3);
+	assert_int_equal(count_of(x, "dropped"), 4);
+	json_decref(root);
+	ep_result_destroy(r);
+}
+
+static void
 json_lists_dead_and_lossy_ports_as_ranges(void **state)
 {
 	struct ep_result *r = util_result("50000-50999,55555");
@@ -262,6 +294,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_equals_its_golden),
 		cmocka_unit_test(json_totals_equal_the_sums_over_its_ports),
+		cmocka_unit_test(json_has_the_exception_path_in_host_where_there_is_one),
 		cmocka_unit_test(json_lists_dead_and_lossy_ports_as_ranges),
 		cmocka_unit_test(json_says_null_for_what_is_not_known),
 		cmocka_unit_test(json_is_valid_whatever_texts_hold),

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# A router between run and serve gets other MAC addresses during the load, first towards the one, then towards the other, without a word. Both follow:
+# run on a device that no kernel owns, by its exception interface, and serve on a kernel interface.
+set -euo pipefail
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+need_root_or_skip "a router whose MAC addresses change"
+
+check=$top/tests/check_result.py
+prefix=${EP_LAB_PREFIX:-eptest$$}-gw
+near=$prefix-near
+router=$prefix-router
+far=$prefix-far
+key=$tmp/key
+json=$tmp/result.json
+cleanup()
+{
+	((EUID == 0)) || return 0
+	for ns in "$near" "$router" "$far"; do
+		ip netns del "$ns" 2>/dev/null || true
+	done
+}
+cleanup
+for ns in "$near" "$router" "$far"; do
+	ip netns add "$ns"
+	ip -n "$ns" link set lo up
+done
+(umask 077 && "$EP_BIN" keygen >"$key")
+
+in_router()
+{
+	ip netns exec "$router" "$@"
+}
+
+in_router sysctl -q -w net.ipv4.ip_forward=1 net.ipv4.conf.default.arp_notify=0
+ip -n "$router" link add far0 type veth peer name eth0 netns "$far"
+ip -n "$router" addr add 198.18.1.1/24 dev far0
+ip -n "$router" link set far0 up
+ip -n "$far" addr add 198.18.1.2/24 dev eth0
+ip -n "$far" link set eth0 up
+ip -n "$far" route add default via 198.18.1.1
+
+start "$tmp/serve.log" ip netns exec "$far" "$EP_BIN" serve --dev eth0 --key-file "$key" --tcp none --udp-stun none --control-port 7881
+wait_for 20 grep -q "ready on" "$tmp/serve.log" || sed 's/^/# serve: /' "$tmp/serve.log"
+
+start "$tmp/run.log" ip netns exec "$near" "$EP_BIN" run --dev net_tap0,iface=near0 --addr 198.18.0.2/24 --gateway 198.18.0.1 --peer 198.18.1.2 \
+	--key-file "$key" --json "$json" --tcp none --udp-stun none --control-port 7881 --ports 50000-50099 --rate 1kpps --sweeps 1 --drain 500ms --duration 9s
+run_pid=$started_pid
+# Behind it the tap is done: DPDK looks for it by its name until then.
+wait_for 20 ip -n "$near" link show everyport0 || sed 's/^/# run: /' "$tmp/run.log"
+# The tap's own end becomes the router's.
+ip -n "$near" link set near0 netns "$router"
+ip -n "$router" addr add 198.18.0.1/24 dev near0
+ip -n "$router" link set near0 up
+wait_for 20 grep -q "session with" "$tmp/run.log" || sed 's/^/# run: /' "$tmp/run.log"
+sleep 2
+# A router that has something to send asks for us, and its question says its new MAC: this one does not.
+in_router nft -f - <<'END'
+table arp silent {
+	chain out {
+		type filter hook output priority 0
+		arp operation request drop
+	}
+}
+END
+sleep 1
+in_router ip link set near0 address 02:00:00:00:77:01
+sleep 3
+in_router ip link set far0 address 02:00:00:00:77:02
+code=0
+wait "$run_pid" || code=$?
+
+# interval_losses DIRECTION: seconds of the load in which the direction lost more than a twentieth.
+interval_losses()
+{
+	jq "[.intervals[] | select(.trial == 1 and .$1.sent > 0 and .$1.received < .$1.sent * 0.95)] | length" "$json"
+}
+
+like "$code" '^[15]$' "changed gateways do not end the run"
+succeeds "... its ledgers close" "$check" "$json" closes schema
+is "$(jq '[.trials[].kind] == ["sweep", "load"] and (.intervals | length) > 7' "$json")" true "... and it runs to its end"
+number_is "$(interval_losses up)" -ge 1 "run: the loss is dated in intervals[]"
+number_is "$(interval_losses up)" -le 3 "... and the new MAC is followed within 3 s"
+number_is "$(interval_losses down)" -ge 1 "serve: the loss is dated in intervals[]"
+number_is "$(interval_losses down)" -le 3 "... and the new MAC is followed within 3 s"
+is "$(jq '[.intervals[] | select(.trial == 1)][-2:] | map(select(.up.received < .up.sent * 0.9 or .down.received < .down.sent * 0.9)) | length' "$json")" 0 \
+	"... nothing is lost at the end"
+((tap_failed == 0)) || sed 's/^/# run: /' "$tmp/run.log"
+
+finish
