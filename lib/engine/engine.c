@@ -342,6 +342,15 @@ side_streams(const struct ep_engine *e, const struct side *s)
 	return e->trial.stream_down && s->known_count > 0;
 }
 
+/* What is left of a frame without its tag: 0, which is refused, where that is nothing. */
+static uint16_t
+frame_bytes_untagged(const struct side *s, uint16_t frame_bytes)
+{
+	const uint16_t tag_bytes = s->cfg.vlan_id == 0 ? 0 : ENGINE_VLAN_BYTES;
+
+	return frame_bytes > tag_bytes ? frame_bytes - tag_bytes : 0;
+}
+
 static int
 side_templates(struct ep_engine *e, struct side *s, struct ep_err *err)
 {
@@ -354,8 +363,8 @@ side_templates(struct ep_engine *e, struct side *s, struct ep_err *err)
 	if (s->tmpl == NULL)
 		return ep_err_set(err, -ENOMEM, "no memory for %u frame templates", sizes->count);
 	for (uint32_t i = 0; i < sizes->count; i++) {
-		const int ret = ep_wire_tmpl_init(
-			&s->tmpl[i], &s->cfg.ends, sizes->frame_bytes[i], e->cfg.checksum, err);
+		const int ret = ep_wire_tmpl_init(&s->tmpl[i], &s->cfg.ends,
+			frame_bytes_untagged(s, sizes->frame_bytes[i]), e->cfg.checksum, err);
 
 		if (ret < 0)
 			return ret;
@@ -443,7 +452,7 @@ lane_tx_choose(const struct ep_engine *e, const struct side *s)
 		.ipv6 = s->cfg.ends.src.family == EP_WIRE_IPV6,
 		.down = s->cfg.role == EP_ENGINE_RESPONDER,
 		.plain = e->trial.sizes.count == 1 && s->tmpl->filler_bytes == 0 &&
-			e->cfg.checksum == EP_WIRE_CHECKSUM_SOFTWARE,
+			e->cfg.checksum == EP_WIRE_CHECKSUM_SOFTWARE && s->cfg.vlan_id == 0,
 		.many = e->cfg.space.address_count > 1,
 		.stamp = e->trial.stamp == EP_ENGINE_STAMP_PACKET,
 	};
@@ -465,6 +474,9 @@ lane_send_setup(struct ep_engine *e, struct side *s, struct lane *l, uint32_t i)
 	l->list = s->list;
 	l->tmpl = s->tmpl;
 	l->size_count = e->trial.sizes.count;
+	l->vlan_be = s->cfg.vlan_id == 0
+		? 0
+		: rte_cpu_to_be_32((uint32_t)RTE_ETHER_TYPE_VLAN << 16 | s->cfg.vlan_id);
 	lanes = RTE_MIN(s->cfg.worker_count, l->order->flow_count);
 	if (i >= lanes)
 		return;

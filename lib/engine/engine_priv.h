@@ -31,7 +31,9 @@ static_assert(ENGINE_RX_BURST <= EP_WIRE_BURST, "a receive burst is tagged in on
 /** Transmit attempts before a burst counts as refused. */
 #define ENGINE_TX_TRIES 8
 /** Receive queues of one lane. */
+#define ENGINE_VLAN_BYTES 4
 #define ENGINE_QUEUES_MAX 64
+#define ENGINE_VLAN_BYTES 4 /* 802.1Q: EtherType and identifier. */
 /** Rounds of a worker between two looks at the command words. */
 #define ENGINE_HOUSEKEEPING 64
 
@@ -104,7 +106,9 @@ struct __rte_cache_aligned lane {
 	uint64_t mbuf_rearm;       /* Of sent mbufs: their rearm_data ... */
 	uint64_t mbuf_rearm_whole; /* ... and the bits of it that say "one segment, one owner". */
 	uint32_t frame_offset;     /* From an mbuf of the pool to its frame [B]. */
-	uint32_t address_base;     /* Last 32 bits of the first source address, host order. */
+	uint32_t
+		vlan_be; /* Tag of sent frames as it lies there, EtherType and identifier; 0: none. */
+	uint32_t address_base; /* Last 32 bits of the first source address, host order. */
 	bool verify_filler;
 	bool readdress;    /* The source address follows from the flow. */
 	bool ports_in_row; /* port_of[i] is port_of[0] + i. */

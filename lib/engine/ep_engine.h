@@ -94,6 +94,8 @@ struct ep_engine_side_cfg {
 	uint32_t
 		first_worker; /**< Workers first_worker to first_worker + worker_count - 1 serve it. */
 	uint32_t worker_count; /**< At least 1, at most the device's queue pairs. */
+	uint16_t
+		vlan_id; /**< 802.1Q identifier of what it sends, 1 to 4094; 0: no tag. Frame sizes count the tag. */
 	struct rte_ring *
 		slow_rx; /**< Frames that are no probes are put here, to be freed by who takes them; NULL: none. */
 	struct rte_ring
@@ -156,7 +158,7 @@ struct ep_engine;
 /**
  * Make an engine.
  * @return
- *   0, -ENOMEM, -EINVAL or -ERANGE (templates: frame too small for the family), with a sentence.
+ *   0, -ENOMEM, -EINVAL (a VLAN above 4094 among others) or -ERANGE (templates: frame too small for the family), with a sentence.
  */
 int ep_engine_create(const struct ep_engine_cfg *cfg, struct ep_engine **out, struct ep_err *err);
 

@@ -9,7 +9,7 @@
 struct tx_mode {
 	bool ipv6;
 	bool down;  /* The responder's stream, to learned addresses. */
-	bool plain; /* One size without filler, checksums in software. */
+	bool plain; /* One size without filler, checksums in software, no VLAN tag. */
 	bool many;  /* Up, plain: several addresses; without plain that is asked at run time. */
 	bool stamp; /* Each probe has a time stamp of its own. */
 };
@@ -176,10 +176,30 @@ tx_mbuf(struct rte_mbuf *m, const uint64_t rearm[2], uint16_t len)
 static __rte_always_inline void
 tx_offload(const struct lane *l, struct tx_burst *b, uint32_t n)
 {
+	const uint32_t tag_bytes = l->vlan_be != 0 ? ENGINE_VLAN_BYTES : 0;
+
 	for (uint32_t i = 0; i < n; i++) {
 		b->mbuf[i]->tx_offload = 0;
-		b->mbuf[i]->l2_len = RTE_ETHER_HDR_LEN;
+		b->mbuf[i]->l2_len = RTE_ETHER_HDR_LEN + tag_bytes;
 		b->mbuf[i]->l3_len = (uint16_t)(l->tmpl->header_bytes - RTE_ETHER_HDR_LEN - 8);
+	}
+}
+
+/* Into the headroom: the MACs move to the front, the tag takes their place (802.1Q). */
+static __rte_always_inline void
+tx_vlan(const struct lane *l, struct tx_burst *b, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = b->mbuf[i];
+		uint8_t *frame = rte_pktmbuf_mtod_offset(m, uint8_t *, -ENGINE_VLAN_BYTES);
+		uint8_t macs[2 * RTE_ETHER_ADDR_LEN];
+
+		m->data_off -= ENGINE_VLAN_BYTES;
+		m->data_len += ENGINE_VLAN_BYTES;
+		m->pkt_len += ENGINE_VLAN_BYTES;
+		memcpy(macs, frame + ENGINE_VLAN_BYTES, sizeof(macs));
+		memcpy(frame, macs, sizeof(macs));
+		memcpy(frame + sizeof(macs), &l->vlan_be, sizeof(l->vlan_be));
 	}
 }
 
@@ -239,6 +259,8 @@ tx_write(const struct lane *l, struct tx_burst *b, uint32_t n, uint8_t pt, bool 
 			ep_wire_batch_mark(w, i, (uint8_t *)b->mbuf[i] + frame_offset, mode.ipv6);
 	if (!mode.plain && l->ol_flags != 0)
 		tx_offload(l, b, n);
+	if (!mode.plain && unlikely(l->vlan_be != 0))
+		tx_vlan(l, b, n);
 }
 
 /* Give back what the NIC did not take: the next burst builds the same probes again, so that the NIC's probes are exactly the

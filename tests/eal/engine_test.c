@@ -35,6 +35,7 @@ struct setup {
 	bool manual; /* The test is the wire. */
 	bool ipv6;
 	bool verify_filler;
+	uint16_t vlan_id;
 	bool learn; /* The responder has to learn addresses. */
 	const char *impair;
 };
@@ -119,6 +120,7 @@ rig_open(struct rig *r, const struct setup *s)
 		cfg.side[i].role = i == INITIATOR ? EP_ENGINE_INITIATOR : EP_ENGINE_RESPONDER;
 		cfg.side[i].dev = r->dev[i];
 		cfg.side[i].ends = r->ends[i];
+		cfg.side[i].vlan_id = s->vlan_id;
 		cfg.side[i].first_worker = i * half;
 		cfg.side[i].worker_count = half == 0 ? 1 : half;
 		r->rx[i] = calloc(r->range->port_count, sizeof(struct ep_acct_port));
@@ -438,6 +440,78 @@ sizes_and_families_and_filler_are_carried(void **state)
 		assert_int_equal(bytes, 4000 / 4 * (84 + 129 + 1518 + 200));
 		rig_close(&r);
 	}
+}
+
+/** What a wire with a VLAN sees. */
+struct tagged {
+	uint64_t frames;
+	uint64_t other; /* No tag, another one, or another frame behind it than without. */
+};
+
+static bool
+wire_tagged(void *ctx, uint32_t from, struct rte_mbuf *m)
+{
+	static const uint8_t tag_be[4] = {0x81, 0x00, 0x01, 0x23};
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+	struct tagged *t = ctx;
+	struct ep_wire_rx rx;
+
+	(void)from;
+	t->frames++;
+	t->other += m->data_len != m->pkt_len || memcmp(frame + 12, tag_be, 4) != 0 ||
+		!ep_wire_parse(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, &rx) ||
+		frame + 18 != rx.l3 || ep_wire_get16(rx.udp + 6) != ep_wire_udp_checksum(&rx);
+	return true;
+}
+
+static void
+vlan_tags_are_on_every_frame_both_ways(void **state)
+{
+	static const struct setup setups[] = {
+		{.ports = "50000-50099", .manual = true, .vlan_id = 0x123, .sources = 2},
+		{.ports = "50000-50099", .manual = true, .vlan_id = 0x123, .ipv6 = true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < EP_ARRAY_LEN(setups); i++) {
+		struct ep_engine_trial t[2] = {plan_sweep(2), plan_load(20e3, 100)};
+		const uint16_t least = setups[i].ipv6 ? 88 : 68;
+		struct tagged seen = {0};
+		uint64_t bytes = 0;
+		struct rig r;
+
+		t[0].sizes = (struct ep_sizes){1, {least}};
+		t[1].sizes = (struct ep_sizes){2, {least, 1518}};
+		rig_open(&r, &setups[i]);
+		for (int k = 0; k < 2; k++) {
+			trial(&r, &t[k], true, wire_tagged, &seen);
+			assert_clean(&r);
+		}
+		/* Echoes of a sweep, then both streams of 2,000. */
+		assert_int_equal(seen.frames, 2 * 2 * r.space.flow_count + 4000);
+		assert_int_equal(seen.other, 0);
+		for (uint32_t p = 0; p < 100; p++)
+			bytes += r.rx[RESPONDER][p].bytes;
+		assert_int_equal(bytes, 2000 / 2 * (least + 1518));
+		rig_close(&r);
+	}
+}
+
+static void
+a_frame_without_room_for_its_vlan_tag_is_refused(void **state)
+{
+	const struct setup s = {.ports = "50000-50099", .vlan_id = 1};
+	struct ep_engine_trial t = plan_load(20e3, 100);
+	struct ep_err err = {0};
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, &s);
+	t.sizes = (struct ep_sizes){1, {67}};
+	assert_int_equal(ep_engine_prepare(r.engine, &t, &err), -ERANGE);
+	t.sizes = (struct ep_sizes){1, {68}};
+	assert_int_equal(ep_engine_prepare(r.engine, &t, &err), 0);
+	rig_close(&r);
 }
 
 static void
@@ -1002,6 +1076,8 @@ main(void)
 		cmocka_unit_test(one_worker_keeps_up_with_one_busy_queue_of_many),
 		cmocka_unit_test(frames_beyond_the_packet_buffers_are_refused),
 		cmocka_unit_test(sizes_and_families_and_filler_are_carried),
+		cmocka_unit_test(vlan_tags_are_on_every_frame_both_ways),
+		cmocka_unit_test(a_frame_without_room_for_its_vlan_tag_is_refused),
 		cmocka_unit_test(account_equals_the_path_models_count),
 		cmocka_unit_test(nobody_takes_packets_is_not_sent_and_never_loss),
 		cmocka_unit_test(a_sweep_that_nobody_takes_ends),
