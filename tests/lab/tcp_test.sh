@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # The TCP fallback check against servers that are not ours, and against an nftables firewall that does everything a firewall may do.
+<<<<<<< HEAD
 # Judges no time.
+=======
+# shellcheck disable=SC2016 # conditions of awk
+>>>>>>> 35e1e6fdba8410d7001bb26c6bc74df15e78a1ea
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -122,22 +126,30 @@ is "$code $(row tcp 443 turn-tls)" "0 open" "the dot of the root behind a name i
 
 # ---- as tshark reads it ----------------------------------------------------------------------------------------------------
 
-# shark FILTER [FIELD]: values, or lines of packets.
+# Of each packet with STUN in it: ip, ipv6, udp port, tcp port, and of its messages class, frame length, type, fingerprint, user name, realm.
+tshark -r "$tmp/all.pcap" -Y stun -T fields -E separator='|' -E occurrence=a -E aggregator=' ' -e ip.src -e ipv6.src -e udp.dstport \
+	-e tcp.dstport -e stun.type.class -e stun.tcp_frame_length -e stun.type -e stun.att.crc32 -e stun.att.username -e stun.att.realm \
+	2>/dev/null >"$tmp/stun.txt"
+
+# shark CONDITION [FIELD]: lines of the packets, or values, a word each. A condition is awk's; is_request is one.
 shark()
 {
-	tshark -r "$tmp/all.pcap" -Y "$1" -T fields -E separator=' ' -E occurrence=a -E aggregator=' ' -e "${2:-frame.number}" 2>/dev/null |
-		tr ' ' '\n' | sed '/^$/d'
+	awk -F'|' "{is_request = \$5 ~ /(^| )0x0+( |\$)/} $1 {print \$${2:-7}}" "$tmp/stun.txt" | tr ' ' '\n' | sed '/^$/d'
 }
 
 is "$(complaints "$tmp/all.pcap")" 0 "tshark decodes all of it without a complaint"
-for shape in "udp && ip" "udp && ipv6" "tcp.dstport == 3478" "tcp.dstport == 7881"; do
-	number_is "$(shark "stun && $shape && stun.type.class == 0" | wc -l)" -gt 0 "... requests of ours: $shape"
-done
-is "$(shark 'stun && tcp.dstport == 7881' stun.tcp_frame_length | wc -l)" "$(shark 'stun && tcp.dstport == 7881' stun.type | wc -l)" \
-	"... each ICE-TCP request in an RFC 4571 frame"
-is "$(shark 'stun.type.class == 0 && !stun.att.crc32' | wc -l)" 0 "... each request with a right FINGERPRINT"
-is "$(shark 'tcp.dstport == 7881 && stun.att.username' stun.att.username | grep -c "^$ice_ufrag:")" 2 "... the user name as ICE has it"
-number_is "$(shark 'stun.type == 0x0113 && stun.att.realm' stun.att.realm | grep -cx $turn_realm)" -ge 5 "... and coturn's answers to them"
+while IFS='=' read -r shape condition; do
+	number_is "$(shark "is_request && $condition" | wc -l)" -gt 0 "... requests of ours: $shape"
+done <<'END'
+UDP over IPv4=$1 != "" && $3 != ""
+UDP over IPv6=$2 != "" && $3 != ""
+TCP 3478=$4 == 3478
+TCP 7881=$4 == 7881
+END
+is "$(shark '$4 == 7881' 6 | wc -l)" "$(shark '$4 == 7881' 7 | wc -l)" "... each ICE-TCP request in an RFC 4571 frame"
+is "$(shark 'is_request && $8 == ""' | wc -l)" 0 "... each request with a right FINGERPRINT"
+is "$(shark '$4 == 7881' 9 | grep -c "^$ice_ufrag:")" 2 "... the user name as ICE has it"
+number_is "$(shark '$7 ~ /0x0113/' 10 | grep -cx $turn_realm)" -ge 5 "... and coturn's answers to them"
 
 # ---- firewalls -------------------------------------------------------------------------------------------------------------
 
