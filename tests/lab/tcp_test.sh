@@ -1,10 +1,7 @@
 #!/usr/bin/env bash
 # The TCP fallback check against servers that are not ours, and against an nftables firewall that does everything a firewall may do.
-<<<<<<< HEAD
 # Judges no time.
-=======
 # shellcheck disable=SC2016 # conditions of awk
->>>>>>> 35e1e6fdba8410d7001bb26c6bc74df15e78a1ea
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
