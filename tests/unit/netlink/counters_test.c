@@ -34,11 +34,13 @@ static void
 driver_names(struct ethtool_gstrings *names, uint32_t count)
 {
 	for (uint32_t i = 0; i < names->len && i < count; i++) {
-		char name[ETH_GSTRING_LEN + 1];
+		uint8_t *name = names->data + (size_t)i * ETH_GSTRING_LEN;
+		char number[16];
 
 		/* The kernel's names need not end with a NUL. */
-		snprintf(name, sizeof(name), "queue_%05u_a_name_of_32_characters", i);
-		memcpy(names->data + (size_t)i * ETH_GSTRING_LEN, name, ETH_GSTRING_LEN);
+		memset(name, 'x', ETH_GSTRING_LEN);
+		snprintf(number, sizeof(number), "%05u", i);
+		memcpy(name, number, 5);
 	}
 	names->len = count;
 }
