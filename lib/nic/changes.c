@@ -10,8 +10,8 @@
 #define WIDE_HALF (UINT64_C(1) << 63)
 
 /*
- * By how much a counter grew, modulo its width. A step backwards is a wrap where the counter had passed the middle of its width and the
- * step, taken forwards, is less than half of it; anything else is a reset, after which it has counted at least what it shows.
+ * By how much a counter grew, modulo its width. A step backwards is a wrap where the step, taken forwards, is less than half of the width,
+ * which only a counter that had passed the middle of it can do; anything else is a reset, after which it has counted at least what it shows.
  */
 static uint64_t
 change_of(uint64_t before, uint64_t after, bool *at_least)
@@ -21,9 +21,9 @@ change_of(uint64_t before, uint64_t after, bool *at_least)
 	*at_least = false;
 	if (after >= before)
 		return after - before;
-	if (before <= UINT32_MAX && before >= NARROW_HALF && narrow < NARROW_HALF)
+	if (before <= UINT32_MAX && narrow < NARROW_HALF)
 		return narrow;
-	if (before >= WIDE_HALF && after - before < WIDE_HALF)
+	if (after - before < WIDE_HALF)
 		return after - before;
 	*at_least = true;
 	return after;
