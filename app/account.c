@@ -24,6 +24,7 @@ account_fini(struct account *a)
 {
 	free(a->rx);
 	free(a->tx);
+	ep_nic_sample_fini(&a->nic_base);
 	a->rx = NULL;
 	a->tx = NULL;
 }
@@ -34,7 +35,20 @@ account_begin(struct account *a, struct ep_dev *dev)
 	memset(&a->totals, 0, sizeof(a->totals));
 	memset(a->rx, 0, a->port_count * sizeof(*a->rx));
 	memset(a->tx, 0, a->port_count * sizeof(*a->tx));
+	memset(&a->nic, 0, sizeof(a->nic));
+	/* What cannot be read is not known, and says so itself. */
+	ep_dev_xstats(dev, &a->nic_base);
 	ep_dev_stats(dev, &a->base);
+}
+
+static void
+collect_nic(struct account *a, const struct ep_dev *dev)
+{
+	struct ep_nic_sample now = {0};
+
+	ep_dev_xstats(dev, &now);
+	ep_nic_diff(&a->nic_base, &now, &a->nic);
+	ep_nic_sample_fini(&now);
 }
 
 static void
@@ -101,6 +115,7 @@ account_collect(struct account *a, const struct ep_engine *e, uint32_t side, str
 
 	ep_engine_count(e, side, &c);
 	collect_device(a, dev);
+	collect_nic(a, dev);
 	a->totals.nic_tx -= c.slow_sent;
 	collect_pacing(a, e, side, dev, clock);
 	a->totals.intended = c.intended;

@@ -18,7 +18,9 @@ struct account {
 	uint64_t *tx;            /**< [port_count] probes its NIC accepted. */
 	bool has_pacing;         /**< `pacing` is there: not from an older responder. */
 	struct ep_ctrl_pacing pacing;
-	struct ep_dev_stats base; /**< Device counters when the trial was prepared. */
+	struct ep_dev_stats base;      /**< Device counters when the trial was prepared. */
+	struct ep_nic_sample nic_base; /**< The same of the counters by name. */
+	struct ep_nic_changes nic;     /**< By how much these grew in the trial. */
 };
 
 /** @return 0 or -ENOMEM. */

@@ -2,6 +2,7 @@
 #include "common.h"
 #include "loop.h"
 #include "output.h"
+#include "pairing.h"
 #include "session.h"
 #include "tcp.h"
 
@@ -52,6 +53,8 @@ loop_check(struct config *c, struct ep_err *err)
 		return ep_err_set(err, -EINVAL,
 			"--dev %s: loop takes two devices, or none for the in-memory pair",
 			c->dev[0]);
+	if (c->dev_count == 2 && pairing_check(c->dev, err) < 0)
+		return err->code;
 	if (c->has_impair && c->dev_count > 0)
 		return ep_err_set(err, -EINVAL,
 			"--impair %s: models the path of the in-memory pair only, leave --dev out",
@@ -76,7 +79,10 @@ loop_pair(struct loop *l, uint16_t queue_pairs, struct ep_err *err)
 static int
 loop_devs(struct loop *l, struct ep_err *err)
 {
-	for (int i = 0; i < 2; i++) {
+	const int first = pairing_second_first(l->config->dev);
+
+	for (int n = 0; n < 2; n++) {
+		const int i = n ^ first;
 		struct ep_dev_spec spec;
 		struct ep_dev_cfg cfg;
 		int ret = ep_dev_spec_parse(l->config->dev[i], &spec, err);

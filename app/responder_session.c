@@ -353,6 +353,7 @@ on_collect(struct responder *r, struct responder_conn *c)
 		.up = s->account.rx,
 		.down_sent = s->account.tx,
 		.icmp = s->icmp_account,
+		.nic = &s->account.nic,
 	};
 	struct ep_engine_count count;
 

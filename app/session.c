@@ -524,6 +524,9 @@ trial_account(struct session *s, const struct ep_engine_trial *plan, bool respon
 	account_add_rx(s->result, &t, EP_RESULT_DOWN, &mine->totals, mine->rx);
 	jitter_take(
 		s, EP_RESULT_LAT_DOWN, mine->totals.jitter_ns, t.ledger[EP_RESULT_DOWN].received);
+	t.nic[EP_RESULT_INITIATOR] = mine->nic;
+	if (responder_known)
+		t.nic[EP_RESULT_RESPONDER] = theirs->nic;
 	ep_result_add_trial(s->result, &t);
 	hists_take(s, plan->echo);
 }
@@ -538,6 +541,7 @@ report_take(struct session *s)
 	a->totals = r->totals;
 	a->has_pacing = r->has_pacing;
 	a->pacing = r->pacing;
+	a->nic = r->nic != NULL ? *r->nic : (struct ep_nic_changes){0};
 	memcpy(a->rx, r->up, a->port_count * sizeof(*a->rx));
 	memcpy(a->tx, r->down_sent, a->port_count * sizeof(*a->tx));
 	if (r->icmp != NULL && ep_result_add_icmp(s->result, EP_RESULT_DOWN) == 0)

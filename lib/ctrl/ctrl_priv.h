@@ -185,8 +185,8 @@ int ctrl_msg_open(
 int ctrl_msg_decode(
 	const struct ctrl_envelope *envelope, uint32_t port_count, void *body, struct ep_err *err);
 
-/** Most keys that the report's arrays, totals, pacing and icmp add to the message, and the functions that write and read them. */
-#define CTRL_REPORT_PARTS 12
+/** Most keys that the report's arrays, totals, pacing, icmp and nic add to the message, and the functions that write and read them. */
+#define CTRL_REPORT_PARTS 13
 int ctrl_report_encode(const void *body, json_t *object);
 int ctrl_report_decode(const char *what, const json_t *object, uint32_t port_count, void *body,
 	struct ep_err *err);
@@ -206,6 +206,16 @@ int ctrl_icmp_decode(const char *what, const json_t *object, uint32_t port_count
 
 /** Most bytes of its JSON beside its keys. */
 size_t ctrl_icmp_bytes_max(uint32_t port_count);
+
+/** Most bytes of the JSON of a report's NIC counters, key included. */
+#define CTRL_NIC_BYTES_MAX (20u << 10)
+
+/** Add report->nic to a report, if there is one. @return 0, -ENOMEM or -EINVAL. */
+int ctrl_nic_encode(const struct ep_ctrl_report *report, json_t *object);
+
+/** Read it, if there is one. It is the report's also on failure. @return 0, -EBADMSG or -ENOMEM with a sentence. */
+int ctrl_nic_decode(
+	const char *what, const json_t *object, struct ep_ctrl_report *report, struct ep_err *err);
 
 /* --- States (fsm.c) --------------------------------------------------------------------------- */
 

@@ -27,6 +27,7 @@
 
 #include <ep_acct.h>
 #include <ep_base.h>
+#include <ep_nic.h>
 #include <ep_range.h>
 #include <ep_slow.h>
 #include <ep_wire.h>
@@ -167,7 +168,7 @@ struct ep_ctrl_pacing {
 	double clock_drift_ppm; /**< Largest drift of its clock, either way. */
 };
 
-/** The responder's whole account of a trial. Arrays [port_count] and `icmp` are owned by whoever holds the struct (ep_ctrl_report_fini). */
+/** The responder's whole account of a trial. Arrays [port_count], `icmp` and `nic` are owned by whoever holds the struct (ep_ctrl_report_fini). */
 struct ep_ctrl_report {
 	uint32_t trial;
 	struct ep_ctrl_totals totals;
@@ -178,6 +179,8 @@ struct ep_ctrl_report {
 	struct ep_ctrl_pacing pacing;
 	struct ep_slow_icmp
 		*icmp; /**< ICMP errors about what it sent; NULL: it did not look for them. */
+	struct ep_nic_changes
+		*nic; /**< What its NIC's counters grew by in the trial; NULL: not read. */
 };
 
 /** Free the arrays. Accepts a zeroed struct, and a second call. */

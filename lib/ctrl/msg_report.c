@@ -79,9 +79,11 @@ static const struct column columns[] = {
 };
 #undef UP
 
-static_assert(EP_ARRAY_LEN(columns) + 3 == CTRL_REPORT_PARTS, "the arrays, totals, pacing, icmp");
+static_assert(
+	EP_ARRAY_LEN(columns) + 4 == CTRL_REPORT_PARTS, "the arrays, totals, pacing, icmp, nic");
 static_assert(EP_ARRAY_LEN(columns) * EP_RANGE_PORTS * REPORT_NUMBER_BYTES + REPORT_REST_BYTES +
-			CTRL_ICMP_ENTRIES_MAX * REPORT_NUMBER_BYTES + (16u << 10) <=
+			CTRL_ICMP_ENTRIES_MAX * REPORT_NUMBER_BYTES + (16u << 10) +
+			CTRL_NIC_BYTES_MAX <=
 		EP_CTRL_FRAME_MAX,
 	"a report of every port must fit a frame, whatever its numbers");
 
@@ -91,7 +93,7 @@ ctrl_report_bytes_max(uint32_t port_count)
 	const size_t ports = port_count < EP_RANGE_PORTS ? port_count : EP_RANGE_PORTS;
 
 	return EP_ARRAY_LEN(columns) * ports * REPORT_NUMBER_BYTES + REPORT_REST_BYTES +
-		ctrl_icmp_bytes_max((uint32_t)ports);
+		ctrl_icmp_bytes_max((uint32_t)ports) + CTRL_NIC_BYTES_MAX;
 }
 
 static uint64_t *
@@ -149,6 +151,8 @@ ctrl_report_encode(const void *body, json_t *object)
 		ret = pacing_encode(report, object);
 	if (ret == 0)
 		ret = ctrl_icmp_encode(report, object);
+	if (ret == 0)
+		ret = ctrl_nic_encode(report, object);
 	for (size_t i = 0; ret == 0 && i < EP_ARRAY_LEN(columns); i++)
 		ret = column_encode(&columns[i], report, object);
 	return ret;
@@ -176,7 +180,8 @@ static int
 parts_check(const char *what, const json_t *object, struct ep_err *err)
 {
 	const int missing = (json_object_get(object, "pacing") == NULL) +
-		(json_object_get(object, "icmp") == NULL);
+		(json_object_get(object, "icmp") == NULL) +
+		(json_object_get(object, "nic") == NULL);
 	const int allowed = 3 + CTRL_REPORT_PARTS - missing;
 
 	if (json_object_size(object) <= (size_t)allowed)
@@ -261,6 +266,8 @@ ctrl_report_decode(
 		ret = column_decode(what, &columns[i], object, report, err);
 	if (ret == 0)
 		ret = ctrl_icmp_decode(what, object, port_count, report, err);
+	if (ret == 0)
+		ret = ctrl_nic_decode(what, object, report, err);
 	if (ret < 0)
 		ep_ctrl_report_fini(report);
 	return ret;
@@ -275,5 +282,7 @@ ep_ctrl_report_fini(struct ep_ctrl_report *report)
 	report->down_sent = NULL;
 	free(report->icmp);
 	report->icmp = NULL;
+	free(report->nic);
+	report->nic = NULL;
 	report->port_count = 0;
 }

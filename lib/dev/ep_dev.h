@@ -9,6 +9,7 @@
  */
 
 #include <ep_base.h>
+#include <ep_nic.h>
 #include <ep_plan.h>
 #include <ep_range.h>
 #include <ep_wire.h>
@@ -225,3 +226,14 @@ struct ep_dev_stats {
  * and did not send; AF_XDP's has none.
  */
 void ep_dev_stats(struct ep_dev *dev, struct ep_dev_stats *stats);
+
+/**
+ * Read all counters by name that the device has: DPDK's extended statistics; for a kernel interface the driver's own (ethtool -S) and
+ * those of the kernel. A real NIC takes up to some milliseconds, so this is for before and after a trial. Control path.
+ *
+ * @param[out] sample
+ *   Emptied first. On failure its `known` is false.
+ * @return
+ *   0, -EAGAIN (their number went on changing), -ENOMEM, -E2BIG (over EP_NIC_COUNTERS_MAX) or -errno of driver or kernel.
+ */
+int ep_dev_xstats(const struct ep_dev *dev, struct ep_nic_sample *sample);

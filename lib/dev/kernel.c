@@ -185,7 +185,7 @@ xdp_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *err)
 		return ret;
 	ret = xdp_start(dev, &port, &cause);
 	if (ret == -ENOMEM || (ret == -ENOTSUP && cfg->offload_checksum))
-		return ep_err_set(err, ret, "%s", cause.text);
+		return ep_err_set(err, ret, "--dev %s: %.400s", dev->name, cause_text(dev, &cause));
 	if (ret < 0)
 		return ep_err_set(err, -ENOTSUP,
 			"--dev %s: AF_XDP is not to be had here (%.300s); use --dev af_packet:%s",

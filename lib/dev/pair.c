@@ -56,6 +56,19 @@ pair_rings_make(struct ep_dev *dev[2], struct pair_rings *rings, struct ep_dev_w
 	return 0;
 }
 
+/* There is no --dev in the user's command line that a sentence could name. */
+static int
+pair_port_open(struct ep_dev *dev, const struct dev_port_cfg *port, struct ep_err *err)
+{
+	struct ep_err cause = {0};
+	const int ret = dev_port_open(dev, port, &cause);
+	const char *text = strstr(cause.text, ": ");
+
+	return ret == 0 ? 0
+			: ep_err_set(err, ret, "in-memory pair: %.400s",
+				  text != NULL ? text + 2 : cause.text);
+}
+
 static int
 pair_end_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, const struct pair_rings *rings,
 	struct ep_err *err)
@@ -83,7 +96,7 @@ pair_end_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, const struct pai
 		return ep_err_set(err, -rte_errno, "in-memory pair: %s", rte_strerror(rte_errno));
 	}
 	dev->port_id = (uint16_t)ret;
-	return dev_port_open(dev, &port, err);
+	return pair_port_open(dev, &port, err);
 }
 
 static int

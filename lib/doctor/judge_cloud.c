@@ -40,7 +40,7 @@ nic_driven_by(const struct ep_doctor_facts *f, const char *driver)
 	return NULL;
 }
 
-/* The counter of an allowance that dropped most; NULL: none dropped anything. */
+/* The counter of an allowance that dropped most; NULL: none dropped anything. That for name service, time and metadata takes no probe. */
 static const struct ep_doctor_counter *
 allowance_exceeded(const struct ep_doctor_nic *n)
 {
@@ -48,6 +48,7 @@ allowance_exceeded(const struct ep_doctor_nic *n)
 
 	for (uint32_t i = 0; i < n->counter_count; i++)
 		if (strstr(n->counter[i].name, "allowance_exceeded") != NULL &&
+			strncmp(n->counter[i].name, "linklocal_", 10) != 0 &&
 			n->counter[i].value > (most != NULL ? most->value : 0))
 			most = &n->counter[i];
 	return most;

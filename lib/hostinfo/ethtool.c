@@ -2,35 +2,15 @@
 
 #include "hostinfo_priv.h"
 
-#include <errno.h>
-#include <linux/ethtool.h>
-#include <linux/sockios.h>
-#include <net/if.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <ep_netlink.h>
 
-/* More counters than any driver has. */
-#define COUNTERS_MAX 16384
+#include <linux/ethtool.h>
+#include <string.h>
 
 int
 ep_hostinfo_ethtool(void *ctx, const char *ifname, void *command)
 {
-	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq ifr = {0};
-	int ret;
-
-	(void)ctx;
-	if (fd < 0)
-		return -errno;
-	memcpy(ifr.ifr_name, ifname, strnlen(ifname, sizeof(ifr.ifr_name) - 1));
-	ifr.ifr_data = command;
-	ret = ioctl(fd, SIOCETHTOOL, &ifr) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
+	return ep_netlink_ethtool(ctx, ifname, command);
 }
 
 static int
@@ -84,58 +64,28 @@ features(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_nic *nic)
 }
 
 static void
-counter_add(struct ep_doctor_nic *nic, const char *name, uint64_t value)
+counter_add(struct ep_doctor_nic *nic, const struct ep_nic_counter *from)
 {
 	struct ep_doctor_counter *c = &nic->counter[nic->counter_count];
 
 	if (nic->counter_count == EP_DOCTOR_COUNTERS_MAX ||
-		memmem(name, strnlen(name, ETH_GSTRING_LEN), "allowance_exceeded", 18) == NULL)
+		strstr(from->name, "allowance_exceeded") == NULL)
 		return;
-	snprintf(c->name, sizeof(c->name), "%.*s", ETH_GSTRING_LEN, name);
-	c->value = value;
+	text_copy(c->name, sizeof(c->name), from->name);
+	c->value = from->value;
 	nic->counter_count++;
-}
-
-/* How many counters of its own the driver has; 0: none. */
-static uint32_t
-counters_count(const struct ep_hostinfo_cfg *cfg, const struct ep_doctor_nic *nic)
-{
-	union {
-		struct ethtool_sset_info head;
-		uint8_t room[sizeof(struct ethtool_sset_info) + sizeof(uint32_t)];
-	} set = {.head = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = UINT64_C(1) << ETH_SS_STATS}};
-	uint32_t count;
-
-	if (ask(cfg, nic, &set) < 0 || set.head.sset_mask == 0)
-		return 0;
-	memcpy(&count, set.room + sizeof(set.head), sizeof(count));
-	return count <= COUNTERS_MAX ? count : 0;
 }
 
 static void
 counters(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_nic *nic)
 {
-	const uint32_t count = counters_count(cfg, nic);
-	struct ethtool_gstrings *names =
-		calloc(1, sizeof(*names) + (size_t)count * ETH_GSTRING_LEN);
-	struct ethtool_stats *values =
-		calloc(1, sizeof(*values) + (size_t)count * sizeof(uint64_t));
+	struct ep_nic_sample sample = {0};
 
 	nic->counter_count = 0;
-	if (count > 0 && names != NULL && values != NULL) {
-		names->cmd = ETHTOOL_GSTRINGS;
-		names->string_set = ETH_SS_STATS;
-		names->len = count;
-		values->cmd = ETHTOOL_GSTATS;
-		values->n_stats = count;
-		if (ask(cfg, nic, names) == 0 && ask(cfg, nic, values) == 0)
-			for (uint32_t i = 0; i < count; i++)
-				counter_add(nic,
-					(const char *)names->data + (size_t)i * ETH_GSTRING_LEN,
-					values->data[i]);
-	}
-	free(names);
-	free(values);
+	if (ep_netlink_driver_counters(cfg->ethtool, cfg->ethtool_ctx, nic->name, &sample) == 0)
+		for (uint32_t i = 0; i < sample.count; i++)
+			counter_add(nic, &sample.counter[i]);
+	ep_nic_sample_fini(&sample);
 }
 
 void

@@ -9,6 +9,7 @@
  */
 
 #include <ep_base.h>
+#include <ep_nic.h>
 #include <ep_wire.h>
 
 #include <stdbool.h>
@@ -85,6 +86,30 @@ int ep_netlink_ifname(int ifindex, char *name);
  *   0, -ENODEV (no such interface), or -errno of netlink.
  */
 int ep_netlink_stats(int ifindex, struct ep_netlink_stats *stats);
+
+/**
+ * One command to an interface's driver, as SIOCETHTOOL takes it: the border at which tests put a driver of their own.
+ *
+ * @return
+ *   0 or -errno.
+ */
+typedef int (*ep_netlink_ethtool_fn)(void *ctx, const char *ifname, void *command);
+
+/** This host's ethtool. @p ctx is not used. */
+int ep_netlink_ethtool(void *ctx, const char *ifname, void *command);
+
+/**
+ * Read the counters that an interface's driver has of its own (ethtool -S) into @p sample, behind what is in it.
+ *
+ * @return
+ *   0 (also for a driver without any), -EAGAIN (their number changes while they are read, as when queues are added), -ENOMEM, or -E2BIG
+ *   (over EP_NIC_COUNTERS_MAX). On failure some may be in it.
+ */
+int ep_netlink_driver_counters(
+	ep_netlink_ethtool_fn ask, void *ctx, const char *ifname, struct ep_nic_sample *sample);
+
+/** The same for what the kernel counts for every interface (IFLA_STATS64). @return 0, -ENODEV, -ENOMEM, -E2BIG or -errno of netlink. */
+int ep_netlink_link_counters(int ifindex, struct ep_nic_sample *sample);
 
 /**
  * Find the way to @p peer, resolving the next hop's MAC address: where the neighbour is not known, one empty UDP

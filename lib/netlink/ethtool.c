@@ -1,5 +1,6 @@
 #include "netlink_priv.h"
 
+#include <errno.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -21,6 +22,20 @@ ethtool_call(int fd, const char *name, void *command)
 	memcpy(ifr.ifr_name, name, strnlen(name, sizeof(ifr.ifr_name) - 1));
 	ifr.ifr_data = command;
 	return ioctl(fd, SIOCETHTOOL, &ifr);
+}
+
+int
+ep_netlink_ethtool(void *ctx, const char *ifname, void *command)
+{
+	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int ret;
+
+	(void)ctx;
+	if (fd < 0)
+		return -errno;
+	ret = ethtool_call(fd, ifname, command) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
 }
 
 static uint32_t

@@ -239,10 +239,17 @@ ifindex_query(int ifindex, mnl_cb_t cb, void *arg)
 }
 
 int
+netlink_stats64(int ifindex, struct rtnl_link_stats64 *stats)
+{
+	memset(stats, 0, sizeof(*stats));
+	return ifindex_query(ifindex, stats_row, stats);
+}
+
+int
 ep_netlink_stats(int ifindex, struct ep_netlink_stats *stats)
 {
-	struct rtnl_link_stats64 raw = {0};
-	const int ret = ifindex_query(ifindex, stats_row, &raw);
+	struct rtnl_link_stats64 raw;
+	const int ret = netlink_stats64(ifindex, &raw);
 
 	if (ret < 0)
 		return ret;

@@ -55,6 +55,11 @@ size_t netlink_ip_bytes(const struct ep_wire_ip *ip);
 /** Flags and type of an interface. @return 0, -ENODEV or -errno. */
 int netlink_ifinfo(int ifindex, struct netlink_ifinfo *info);
 
+struct rtnl_link_stats64;
+
+/** The kernel's counters of an interface; those that it does not have are 0. @return 0, -ENODEV or -errno. */
+int netlink_stats64(int ifindex, struct rtnl_link_stats64 *stats);
+
 /** Fill rx_queue_count, speed_bps and driver of the interface link->name; unknown ones get their defaults. */
 void netlink_ethtool(struct ep_netlink_link *link);
 

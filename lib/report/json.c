@@ -220,6 +220,8 @@ json_ledger(struct json_writer *w, const struct ep_result_ledger *l)
 	json_put(w, o, "foreign", json_count(l->foreign, receiver));
 	json_put(w, o, "lost_min", json_count(l->lost_min, sender && receiver));
 	json_put(w, o, "lost_max", json_count(l->lost_max, sender && receiver));
+	json_put(w, o, "nic_dropped", json_count(l->nic_dropped, l->nic_known));
+	json_put(w, o, "allowance_exceeded", json_count(l->allowance, l->nic_known));
 	return o;
 }
 
@@ -469,6 +471,7 @@ json_trials(struct json_writer *w, const struct ep_result *r)
 		json_put(w, o, "max_gap_ns",
 			json_both(w, t->max_gap_ns, up->sender_known, down->sender_known));
 		json_trial_pacing(w, o, t);
+		json_put(w, o, "nic", report_nic_json(t));
 		json_entry(w, o);
 	}
 	json_close(w, "]");

@@ -45,6 +45,12 @@ struct json_t *report_icmp_json(const struct ep_slow_icmp *a);
 /** The errors on a port, as a JSON list. NULL without memory. */
 struct json_t *report_icmp_port_json(const struct ep_slow_icmp *a, uint32_t port_index);
 
+/** What the NICs' counters of a trial grew by, as JSON. NULL without memory. */
+struct json_t *report_nic_json(const struct ep_result_trial *t);
+
+/** Append what the NICs' counters tell: those that speak of drops, errors or allowances. */
+void report_nic(struct report_buf *b, const struct ep_result *r);
+
 /** Columns of the text report. */
 #define REPORT_COLUMNS 96
 

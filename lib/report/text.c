@@ -165,6 +165,10 @@ text_rare_rows(struct report_buf *b, const struct ep_result *r)
 			down->receiver_known},
 		{"tester: ierrors", up->ierrors, down->ierrors, up->receiver_known,
 			down->receiver_known},
+		{"tester: nic_dropped", up->nic_dropped, down->nic_dropped, up->nic_known,
+			down->nic_known},
+		{"cloud: allowance", up->allowance, down->allowance, up->nic_known,
+			down->nic_known},
 	};
 
 	for (size_t i = 0; i < EP_ARRAY_LEN(row); i++) {
@@ -477,6 +481,7 @@ ep_report_text(const struct ep_result *r, char **text)
 		text_latency(&b, r);
 		text_ports(&b, r, &t);
 		report_icmp(&b, r);
+		report_nic(&b, r);
 		text_ruled_out(&b, r, &t);
 		text_impair(&b, r);
 	}

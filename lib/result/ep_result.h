@@ -9,6 +9,7 @@
 
 #include <ep_base.h>
 #include <ep_hist.h>
+#include <ep_nic.h>
 #include <ep_range.h>
 #include <ep_slow.h>
 
@@ -16,6 +17,9 @@
 #include <stdint.h>
 
 enum ep_result_dir { EP_RESULT_UP, EP_RESULT_DOWN, EP_RESULT_DIRS };
+
+/** The two hosts, or in a loop the two devices. */
+enum ep_result_side { EP_RESULT_INITIATOR, EP_RESULT_RESPONDER, EP_RESULT_SIDES };
 
 enum ep_result_verdict {
 	EP_RESULT_PASS,
@@ -54,8 +58,13 @@ struct ep_result_ledger {
 	uint64_t lost_min;   /**< lost_max, less what was behind the window. */
 	uint64_t lost_max;   /**< accepted - first copies. */
 	uint64_t oerrors;    /**< Sender's NIC: accepted, then not sent (own shortfall). */
-	bool sender_known; /**< The sender's part is meant; false where its counters never came. */
+	/* Filled by ep_result_judge() from the counters of the NICs. In none of the sums: other traffic of the hosts is in them. */
+	uint64_t
+		nic_dropped; /**< Dropped by a host itself, by its NIC's counters, beyond what is counted above. */
+	uint64_t allowance; /**< Delayed or dropped by a cloud's allowance of an instance. */
+	bool sender_known;  /**< The sender's part is meant; false where its counters never came. */
 	bool receiver_known; /**< The receiver's part is meant; false where its counters never came. */
+	bool nic_known; /**< The counters of one NIC at least were read: nic_dropped and allowance are meant. */
 };
 
 /** One port in one direction [packets]. */
@@ -67,7 +76,7 @@ struct ep_result_port_dir {
 	uint64_t reordered;
 	uint64_t late;
 	uint64_t wrong_port;
-	double p_value; /**< Of the loss under the goal; see ep_stat_binomial_tail(). Filled by ep_result_judge(). */
+	double p_value; /**< Of the loss under the goal (with what an allowance took in it); see ep_stat_binomial_tail(). Filled by ep_result_judge(). */
 	enum ep_result_port_verdict verdict; /**< Filled by ep_result_judge(). */
 };
 
@@ -129,7 +138,9 @@ struct ep_result_trial {
 		max_gap_ns[EP_RESULT_DIRS]; /**< Largest pause of the sending worker's loop [ns]. */
 	struct ep_result_pacing pacing[EP_RESULT_DIRS];
 	struct ep_result_receiver receiver[EP_RESULT_DIRS];
-	uint64_t drain_ns;   /**< Wait for the last probes [ns]. */
+	struct ep_nic_changes
+		nic[EP_RESULT_SIDES]; /**< By how much the counters of each NIC grew. */
+	uint64_t drain_ns;            /**< Wait for the last probes [ns]. */
 	uint64_t flow_count; /**< Flows, each with a sequence window of its own; 0: not known. */
 	bool valid;          /**< Filled by ep_result_judge(). */
 };
@@ -355,7 +366,8 @@ int ep_result_warn(struct ep_result *r, const char *fmt, ...) __attribute__((for
 /** Add the counters of @p src to @p dst; sender_known and receiver_known stay true only when both are. */
 void ep_result_ledger_add(struct ep_result_ledger *dst, const struct ep_result_ledger *src);
 
-/** Own shortfall: not_sent + oerrors + imissed + ierrors + rx_nombuf, of the parts that are known [packets]. */
+/** Own shortfall: not_sent + oerrors + imissed + ierrors + rx_nombuf, of the parts that are known, and of nic_dropped as much as was lost
+ *  [packets]. */
 uint64_t ep_result_shortfall(const struct ep_result_ledger *l);
 
 /** How far the offered rate is from the intended one [ppm]; NAN where either is not known. */
@@ -392,8 +404,11 @@ int ep_result_ledger_check(
  *   own (see stall.c); a ledger does not close; the ports do not add up to the
  *   ledger; the far side's counters never came; or no probe was sent at all. What is lost in an invalid trial is the tester's: no
  *   port is called lossy then and the loss goal is not judged; dead ports are named as long as one trial of the direction is valid.
+ * - invalid, too: the loss is above the goal, and would be within it without what a cloud's allowance may have taken (the least of its
+ *   counters' growth and the loss, trial by trial).
  * - dead: sent > 0 and no first copy in the whole run. A port with sent = 0 is untested: not dead.
- * - lossy: Holm-corrected binomial test of loss > goal at EP_STAT_ALPHA over the direction's ports that are not dead.
+ * - lossy: Holm-corrected binomial test of loss > goal at EP_STAT_ALPHA over the direction's ports that are not dead. Where an allowance
+ *   may have taken a share of the probes, goal and that share: it falls on all ports alike.
  * - fail: a dead port, a lossy port, total loss of the ports that are not dead above the goal, or a required TCP row that is not
  *   "open".
  * Precedence: interrupted (aborted), invalid, fail, pass. Each reason is one plain sentence with the numbers; a pass has one too,

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 
 uint64_t
@@ -21,15 +22,18 @@ static void
 judge_sum_trials(struct ep_result *r)
 {
 	for (int d = 0; d < EP_RESULT_DIRS; d++) {
-		r->ledger[d] =
-			(struct ep_result_ledger){.sender_known = true, .receiver_known = true};
+		r->ledger[d] = (struct ep_result_ledger){
+			.sender_known = true,
+			.receiver_known = true,
+			.nic_known = true,
+		};
 		r->bytes[d] = 0;
 		for (uint32_t i = 0; i < r->trial_count; i++) {
 			struct ep_result_ledger *l = &r->trial[i].ledger[d];
 
 			/* Of a direction without a stream there is nothing that could be unknown. */
 			if (!ep_result_trial_uses(&r->trial[i], (enum ep_result_dir)d))
-				l->sender_known = l->receiver_known = true;
+				l->sender_known = l->receiver_known = l->nic_known = true;
 			ep_result_ledger_add(&r->ledger[d], l);
 			r->bytes[d] += r->trial[i].bytes[d];
 		}
@@ -88,7 +92,10 @@ judge_trials(struct result_judge *j)
 				j->ret = result_pacing_warn(j->r, t, dir);
 			jd->any_valid |= valid;
 			jd->all_valid &= valid;
-			t->valid &= valid;
+			jd->allowance += result_nic_explained(&t->ledger[d]);
+			t->valid &= valid &&
+				!result_nic_hides(j->r, t->ledger[d].accepted,
+					t->ledger[d].lost_max, result_nic_explained(&t->ledger[d]));
 		}
 	}
 }
@@ -138,10 +145,13 @@ judge_dead(struct ep_result *r, enum ep_result_dir dir)
 	}
 }
 
-/* One family of hypotheses a direction: every tested port that is not dead. */
+/* One family of hypotheses a direction: every tested port that is not dead. What an allowance took falls on all of them alike. */
 static int
-judge_lossy(struct ep_result *r, enum ep_result_dir dir)
+judge_lossy(struct ep_result *r, enum ep_result_dir dir, uint64_t allowance)
 {
+	const uint64_t accepted = r->ledger[dir].accepted;
+	const double share = accepted > 0 ? (double)allowance / (double)accepted : 0;
+	const double loss_ratio = fmin(r->max_loss_ratio + share, 1);
 	const uint32_t port_count = r->range->port_count > 0 ? r->range->port_count : 1;
 	double *p_value = malloc(port_count * sizeof(*p_value));
 	bool *rejected = malloc(port_count * sizeof(*rejected));
@@ -156,7 +166,7 @@ judge_lossy(struct ep_result *r, enum ep_result_dir dir)
 
 		if (p->sent == 0 || p->verdict == EP_RESULT_PORT_DEAD)
 			continue;
-		p->p_value = ep_stat_binomial_tail(p->lost, p->sent, r->max_loss_ratio);
+		p->p_value = ep_stat_binomial_tail(p->lost, p->sent, loss_ratio);
 		p_value[count] = p->p_value;
 		index[count++] = i;
 	}
@@ -187,7 +197,7 @@ judge_ports(struct result_judge *j, enum ep_result_dir dir)
 	if (j->r->dead_judged[dir])
 		judge_dead(j->r, dir);
 	if (j->r->loss_judged[dir]) {
-		const int ret = judge_lossy(j->r, dir);
+		const int ret = judge_lossy(j->r, dir, jd->allowance);
 
 		if (ret < 0 && j->ret == 0)
 			j->ret = ret;
@@ -225,6 +235,7 @@ ep_result_judge(struct ep_result *r)
 		j.ret = ep_result_reason(r,
 			"interrupted: the run did not reach its end; the numbers cover what was "
 			"measured until then");
+	result_nic_ledgers(r);
 	judge_sum_trials(r);
 	judge_trials(&j);
 	judge_nothing_sent(&j);

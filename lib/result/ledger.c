@@ -26,6 +26,9 @@ ep_result_ledger_add(struct ep_result_ledger *dst, const struct ep_result_ledger
 	dst->lost_min += src->lost_min;
 	dst->lost_max += src->lost_max;
 	dst->oerrors += src->oerrors;
+	dst->nic_dropped += src->nic_dropped;
+	dst->allowance += src->allowance;
+	dst->nic_known = dst->nic_known && src->nic_known;
 	dst->sender_known = dst->sender_known && src->sender_known;
 	dst->receiver_known = dst->receiver_known && src->receiver_known;
 }
@@ -39,6 +42,9 @@ ep_result_shortfall(const struct ep_result_ledger *l)
 		packets += l->not_sent + l->oerrors;
 	if (l->receiver_known)
 		packets += l->imissed + l->ierrors + l->rx_nombuf;
+	/* The counters of a NIC are of all its traffic: where no probe was lost, what it dropped was not ours. */
+	if (l->sender_known && l->receiver_known && l->nic_known)
+		packets += l->nic_dropped < l->lost_max ? l->nic_dropped : l->lost_max;
 	return packets;
 }
 

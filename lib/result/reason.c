@@ -84,7 +84,7 @@ result_reason_shortfall(
 		{l->rx_nombuf, false, "receiver had no buffer for", "(rx_nombuf)"},
 		{l->ierrors, false, "receiver's NIC refused as broken", "(ierrors)"},
 	};
-	char text[400] = "", packets[32], intended[32], allowed[32], goal[32];
+	char text[400] = "", nic[200], packets[32], intended[32], allowed[32], goal[32];
 
 	ep_result_count_format(intended, sizeof(intended), l->intended);
 	for (size_t i = 0; i < EP_ARRAY_LEN(part); i++) {
@@ -96,6 +96,9 @@ result_reason_shortfall(
 			ep_result_count_format(packets, sizeof(packets), part[i].packets), intended,
 			part[i].of_what);
 	}
+	result_nic_own_text(j->r, t, dir, nic, sizeof(nic));
+	if (nic[0] != '\0')
+		reason_append(text, sizeof(text), "%s%s", text[0] != '\0' ? ", " : "", nic);
 	result_say_invalid(j, "invalid: %s: %s%s; at most %s are allowed to judge a goal of %s",
 		ep_result_dir_name(dir), strcmp(t->kind, "sweep") == 0 ? "in the sweep " : "", text,
 		ep_result_count_format(
@@ -165,9 +168,15 @@ reason_loss(struct result_judge *j, enum ep_result_dir dir)
 {
 	const struct ep_result_totals *t = &j->totals[dir];
 	const double goal_ratio = j->r->max_loss_ratio;
+	const uint64_t allowance = j->dir[dir].allowance;
 	char loss[32], goal[32], lost[32], sent[32];
 	int digits = REASON_DIGITS;
 
+	if (result_nic_hides(j->r, t->live_sent, t->live_lost, allowance)) {
+		result_nic_reason(j, dir);
+		return;
+	}
+	reason_keep(j, result_nic_warn(j->r, dir, allowance));
 	if ((double)t->live_lost <= goal_ratio * (double)t->live_sent * RESULT_ROUNDING)
 		return;
 	ep_result_percent_format(goal, sizeof(goal), goal_ratio, REASON_DIGITS);
@@ -248,8 +257,10 @@ result_reason_direction(struct result_judge *j, enum ep_result_dir dir)
 	reason_dead(j, dir);
 	if (j->r->ledger[dir].sender_known)
 		reason_untested(j, dir);
-	if (!j->r->loss_judged[dir])
+	if (!j->r->loss_judged[dir]) {
+		reason_keep(j, result_nic_warn(j->r, dir, j->dir[dir].allowance));
 		return;
+	}
 	reason_lossy(j, dir);
 	reason_loss(j, dir);
 }

@@ -15,6 +15,8 @@ struct result_judge_dir {
 	bool used;      /**< A trial sent in this direction, as far as is known. */
 	bool any_valid; /**< At least one trial: what never arrived in the whole run is dead. */
 	bool all_valid; /**< Every trial: loss may be judged. */
+	uint64_t
+		allowance; /**< Most of what was lost that a cloud's allowance may have taken [packets]. */
 };
 
 /** One judgement under way. */
@@ -52,6 +54,25 @@ bool result_stall_check(
 /** Warn where a load was not offered at the rate that was meant. @return 0 or -ENOMEM. */
 int result_pacing_warn(
 	struct ep_result *r, const struct ep_result_trial *t, enum ep_result_dir dir);
+
+/** Fill what the counters of the NICs say into each trial's ledgers (nic.c). */
+void result_nic_ledgers(struct ep_result *r);
+
+/** How much of a loss an allowance may have taken [packets]. */
+uint64_t result_nic_explained(const struct ep_result_ledger *l);
+
+/** Whether a loss is above the goal only with what an allowance may have taken. */
+bool result_nic_hides(const struct ep_result *r, uint64_t sent, uint64_t lost, uint64_t explained);
+
+/** "our NIC dropped 12 packets (rx_out_of_buffer: ...)"; "" where it did not. */
+void result_nic_own_text(const struct ep_result *r, const struct ep_result_trial *t,
+	enum ep_result_dir dir, char *buf, size_t len);
+
+/** Say that the loss of a direction is an allowance's: the run is invalid. */
+void result_nic_reason(struct result_judge *j, enum ep_result_dir dir);
+
+/** Warn where an allowance was exceeded in a direction. @return 0 or -ENOMEM. */
+int result_nic_warn(struct ep_result *r, enum ep_result_dir dir, uint64_t explained);
 
 /** Say what failed in a direction: dead ports, untested ports, lossy ports, total loss. */
 void result_reason_direction(struct result_judge *j, enum ep_result_dir dir);

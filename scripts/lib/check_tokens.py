@@ -9,7 +9,7 @@ C is looked at without comments, character constants and strings, so that words 
 import re
 import sys
 
-LAYER_0 = "base range wire sched pace acct hist stat nat slow path plan ctrl search result report stun http livekit".split()
+LAYER_0 = "base range wire sched pace acct hist stat nat nic slow path plan ctrl search result report stun http livekit".split()
 DPDK_FOLDERS = ("lib/dev/", "lib/engine/", "lib/slowdev/", "lib/exc/", "app/", "tests/eal/", "tests/bench/")
 
 

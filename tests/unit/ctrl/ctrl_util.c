@@ -174,6 +174,46 @@ icmp_random(struct rng *rng, struct ep_ctrl_report *report)
 }
 
 static void
+nic_random(struct rng *rng, struct ep_ctrl_report *report)
+{
+	struct ep_nic_changes *nic = calloc(1, sizeof(*nic));
+
+	assert_non_null(nic);
+	nic->known = true;
+	any_text(rng, nic->driver, sizeof(nic->driver), 0);
+	nic->omitted = (uint32_t)between(rng, 0, UINT32_MAX);
+	nic->gone = (uint32_t)between(rng, 0, UINT32_MAX);
+	nic->count = (uint32_t)between(rng, 0, EP_NIC_CHANGES_MAX);
+	for (uint32_t i = 0; i < nic->count; i++) {
+		struct ep_nic_change *c = &nic->change[i];
+
+		c->source = (enum ep_nic_source)rng_below(rng, EP_NIC_SOURCES);
+		any_text(rng, c->name, sizeof(c->name), 1);
+		c->count = between(rng, 1, INT64_MAX);
+		c->at_least = rng_below(rng, 2) != 0;
+	}
+	report->nic = nic;
+}
+
+struct ep_nic_changes *
+util_nic_largest(void)
+{
+	struct ep_nic_changes *nic = calloc(1, sizeof(*nic));
+
+	assert_non_null(nic);
+	nic->known = true;
+	nic->omitted = nic->gone = UINT32_MAX;
+	nic->count = EP_NIC_CHANGES_MAX;
+	memset(nic->driver, '"', sizeof(nic->driver) - 1);
+	for (uint32_t i = 0; i < nic->count; i++) {
+		nic->change[i] =
+			(struct ep_nic_change){.source = EP_NIC_ETHTOOL, .count = INT64_MAX};
+		memset(nic->change[i].name, '\\', sizeof(nic->change[i].name) - 1);
+	}
+	return nic;
+}
+
+static void
 report_random(struct rng *rng, struct ep_ctrl_report *report)
 {
 	report->trial = UTIL_TRIAL;
@@ -195,6 +235,7 @@ report_random(struct rng *rng, struct ep_ctrl_report *report)
 		offsetof(struct ep_ctrl_pacing, clock_error_ppm) -
 			offsetof(struct ep_ctrl_pacing, departure_count));
 	icmp_random(rng, report);
+	nic_random(rng, report);
 	counts_random(rng, report->down_sent, UTIL_PORTS * sizeof(*report->down_sent));
 	for (uint32_t i = 0; i < UTIL_PORTS; i++) {
 		struct ep_acct_port *port = &report->up[i];
@@ -271,11 +312,26 @@ icmp_equal(const struct ep_slow_icmp *a, const struct ep_slow_icmp *b)
 }
 
 static bool
+nic_equal(const struct ep_nic_changes *a, const struct ep_nic_changes *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	for (uint32_t i = 0; i < a->count; i++)
+		if (a->change[i].source != b->change[i].source ||
+			a->change[i].count != b->change[i].count ||
+			a->change[i].at_least != b->change[i].at_least ||
+			strcmp(a->change[i].name, b->change[i].name) != 0)
+			return false;
+	return a->known == b->known && strcmp(a->driver, b->driver) == 0 &&
+		a->omitted == b->omitted && a->gone == b->gone && a->count == b->count;
+}
+
+static bool
 report_equal(const struct ep_ctrl_report *a, const struct ep_ctrl_report *b)
 {
 	return a->trial == b->trial && a->port_count == b->port_count &&
 		a->has_pacing == b->has_pacing && pacing_equal(&a->pacing, &b->pacing) &&
-		icmp_equal(a->icmp, b->icmp) &&
+		icmp_equal(a->icmp, b->icmp) && nic_equal(a->nic, b->nic) &&
 		memcmp(&a->totals, &b->totals, sizeof(a->totals)) == 0 &&
 		memcmp(a->up, b->up, a->port_count * sizeof(*a->up)) == 0 &&
 		memcmp(a->down_sent, b->down_sent, a->port_count * sizeof(*a->down_sent)) == 0;

@@ -36,6 +36,9 @@ void body_random(struct rng *rng, enum ctrl_msg msg, struct ep_ctrl_event *body)
 void body_free(enum ctrl_msg msg, struct ep_ctrl_event *body);
 bool body_equal(enum ctrl_msg msg, const struct ep_ctrl_event *a, const struct ep_ctrl_event *b);
 
+/** As many counters of a NIC as there can be, each with the longest name and value. Free with free(). */
+struct ep_nic_changes *util_nic_largest(void);
+
 /** The member of an event that is the body of its message. */
 static inline void *
 body_of(struct ep_ctrl_event *event)

@@ -210,9 +210,11 @@ ec2(struct ep_doctor_facts *f)
 	f->nic[0].queues = 2;
 	f->nic[0].queues_max = 4;
 	f->nic[0].mtu_bytes = 3498;
-	f->nic[0].counter_count = 2;
+	f->nic[0].counter_count = 3;
 	SET(f->nic[0].counter[0].name, "bw_in_allowance_exceeded");
 	SET(f->nic[0].counter[1].name, "pps_allowance_exceeded");
+	SET(f->nic[0].counter[2].name, "linklocal_allowance_exceeded");
+	f->nic[0].counter[2].value = 99999; /* of the name service: no probe's */
 }
 
 static void

@@ -26,6 +26,8 @@ closing_ledger(void)
 		.ierrors = 2,
 		.rx_nombuf = 6,
 		.nic_rx = 930 + 3 + 5 + 8 + 11 + 21 + 2 + 6,
+		.nic_dropped = 13,
+		.allowance = 17,
 		.sender_known = true,
 		.receiver_known = true,
 	};
@@ -160,6 +162,10 @@ ledger_shortfall_counts_what_is_known(void **state)
 
 	(void)state;
 	assert_int_equal(ep_result_shortfall(&l), 10 + 4 + 21 + 2 + 6);
+	l.nic_known = true;
+	assert_int_equal(ep_result_shortfall(&l), 10 + 4 + 21 + 2 + 6 + 13);
+	l.nic_dropped = 5000; /* other traffic's: no more than was lost */
+	assert_int_equal(ep_result_shortfall(&l), 10 + 4 + 21 + 2 + 6 + 75);
 	l.receiver_known = false;
 	assert_int_equal(ep_result_shortfall(&l), 10 + 4);
 	l.sender_known = false;
