@@ -34,15 +34,16 @@ account_begin(struct account *a, struct ep_dev *dev)
 	memset(&a->totals, 0, sizeof(a->totals));
 	memset(a->rx, 0, a->port_count * sizeof(*a->rx));
 	memset(a->tx, 0, a->port_count * sizeof(*a->tx));
-	ep_dev_stats(dev, &a->base);
+	ep_dev_stats_settled(dev, &a->base);
 }
 
-static void
+/* Returns what came behind the workers' last look. */
+static uint32_t
 collect_device(struct account *a, struct ep_dev *dev)
 {
 	struct ep_dev_stats now;
+	const uint32_t left = ep_dev_stats_settled(dev, &now);
 
-	ep_dev_stats(dev, &now);
 	a->totals.nic_tx = now.opackets - a->base.opackets;
 	a->totals.oerrors = now.oerrors - a->base.oerrors;
 	a->totals.imissed = now.imissed - a->base.imissed;
@@ -50,6 +51,7 @@ collect_device(struct account *a, struct ep_dev *dev)
 	a->totals.rx_nombuf = now.rx_nombuf - a->base.rx_nombuf;
 	a->totals.nic_rx = now.ipackets - a->base.ipackets + a->totals.imissed + a->totals.ierrors +
 		a->totals.rx_nombuf;
+	return left;
 }
 
 static void
@@ -98,16 +100,17 @@ account_collect(struct account *a, const struct ep_engine *e, uint32_t side, str
 	const struct ep_engine_clock *clock)
 {
 	struct ep_engine_count c;
+	uint32_t left;
 
 	ep_engine_count(e, side, &c);
-	collect_device(a, dev);
+	left = collect_device(a, dev);
 	a->totals.nic_tx -= c.slow_sent;
 	collect_pacing(a, e, side, dev, clock);
 	a->totals.intended = c.intended;
 	a->totals.accepted = c.accepted;
 	a->totals.not_sent = c.not_sent;
 	a->totals.bad_tag = c.bad_tag;
-	a->totals.foreign = c.foreign;
+	a->totals.foreign = c.foreign + left;
 	a->totals.tx_duration_ns = c.tx_duration_ns;
 	a->totals.max_gap_ns = c.max_gap_ns;
 	a->totals.learned_flows = c.learned_flows;

@@ -203,7 +203,7 @@ common_kernel_spec(const struct config *config, struct ep_dev_spec *spec, struct
 {
 	const int ret = ep_dev_spec_parse(config->dev[0], spec, err);
 
-	if (ret == 0 && spec->kind == EP_DEV_VDEV)
+	if (ret == 0 && !ep_dev_spec_is_kernel(spec))
 		return ep_err_set(err, -ENOTSUP,
 			"--dev %s: run and serve need a kernel interface in this version (eth1 or "
 			"af_packet:eth1)",

@@ -365,11 +365,12 @@ static const struct opt options[] = {
 		"under test, whose fallback ports are checked over the first device",
 		set_peer},
 	{"--dev", "SPEC", COMMAND_DEVICE,
-		"device: eth1 (AF_XDP), af_packet:eth1, or net_... (any DPDK virtual device); loop "
-		"takes two; doctor: what is planned for it, without touching it",
+		"device: eth1 (AF_XDP), af_packet:eth1, 0000:01:00.0 (a NIC on DPDK's own driver), "
+		"or net_... (any DPDK virtual device); run and serve take the first two kinds; "
+		"loop takes two; doctor: what is planned for it, without touching it",
 		set_dev},
 	{"--addr", "IP/BITS", COMMAND_LOOP,
-		"address of a net_... device, in the order of --dev: ARP, NDP and ping are "
+		"address of a PCI or net_... device, in the order of --dev: ARP, NDP and ping are "
 		"answered",
 		set_addr},
 	{"--gateway", "IP", COMMAND_LOOP,

@@ -17,6 +17,8 @@ info_mode(const struct ep_dev *dev)
 		return dev_xdp_mode(dev);
 	case EP_DEV_AF_PACKET:
 		return "copy of every packet (AF_PACKET)";
+	case EP_DEV_PCI:
+		return dev->mode;
 	case EP_DEV_VDEV:
 		break;
 	}
@@ -40,6 +42,9 @@ info_drops_are_known(const struct ep_dev *dev, const char *driver)
 {
 	static const char *const holding_back[] = {"net_ring", "net_memif", "net_null"};
 
+	/* What a hypervisor drops in front of a full ring is known to it alone. */
+	if (dev->spec.kind == EP_DEV_PCI)
+		return strcmp(driver, "net_virtio") != 0;
 	if (dev->spec.kind != EP_DEV_VDEV)
 		return true;
 	for (size_t i = 0; i < EP_ARRAY_LEN(holding_back); i++)
@@ -48,7 +53,23 @@ info_drops_are_known(const struct ep_dev *dev, const char *driver)
 	return false;
 }
 
-/* The speed is the kernel's: DPDK's virtual devices state a fixed 10 Gbit/s that means nothing. */
+/* The kernel's, or a NIC's own: DPDK's virtual devices state a fixed 10 Gbit/s that means nothing. */
+static uint64_t
+info_speed_bps(const struct ep_dev *dev)
+{
+	return dev->spec.kind == EP_DEV_PCI ? dev_pci_speed_bps(dev) : dev->link.speed_bps;
+}
+
+static uint16_t
+info_mtu_bytes(const struct ep_dev *dev)
+{
+	uint16_t mtu_bytes = 0;
+
+	if (dev->spec.kind == EP_DEV_PCI && rte_eth_dev_get_mtu(dev->port_id, &mtu_bytes) == 0)
+		return mtu_bytes;
+	return (uint16_t)RTE_MIN(dev->link.mtu_bytes, UINT16_MAX);
+}
+
 void
 ep_dev_info(const struct ep_dev *dev, struct ep_dev_info *info)
 {
@@ -58,7 +79,8 @@ ep_dev_info(const struct ep_dev *dev, struct ep_dev_info *info)
 		.port_id = dev->port_id,
 		.queue_pairs = dev->queue_pairs,
 		.socket_id = rte_eth_dev_socket_id(dev->port_id),
-		.speed_bps = dev->link.speed_bps,
+		.speed_bps = info_speed_bps(dev),
+		.mtu_bytes = info_mtu_bytes(dev),
 		.checksum_offload = dev->checksum_offload,
 		.kernel = dev->link.ifindex != 0,
 		.ifindex = dev->link.ifindex,

@@ -23,6 +23,7 @@ struct ep_slowdev {
 	struct rte_ring *tx;
 	const struct ep_slow_match *match;
 	struct ep_slow_icmp *account;
+	struct ep_err warning;
 };
 
 static struct rte_ring *
@@ -42,6 +43,29 @@ mac_choose(const struct ep_dev_info *info, uint8_t mac[6])
 	memcpy(mac, info->mac, 6);
 	if (strcmp(info->driver, "net_tap") == 0)
 		mac[1] ^= 0x80;
+}
+
+/*
+ * Solicitations come to the solicited-node group of an address (RFC 4291 section 2.7.1), unsolicited advertisements of a gateway that
+ * fails over to all nodes; on Ethernet a group's MAC has its last four bytes (RFC 2464 section 7). IPv4 asks by broadcast.
+ */
+static void
+groups_join(struct ep_slowdev *s, const struct ep_slow_cfg *cfg)
+{
+	uint8_t mac[1 + EP_ARRAY_LEN(cfg->addr)][6] = {{0x33, 0x33, 0, 0, 0, 1}};
+	uint32_t count = 1;
+
+	for (uint32_t i = 0; i < cfg->addr_count; i++) {
+		const struct ep_wire_ip *ip = &cfg->addr[i].ip;
+
+		if (ip->family != EP_WIRE_IPV6)
+			continue;
+		memcpy(mac[count], (const uint8_t[]){0x33, 0x33, 0xff}, 3);
+		memcpy(mac[count] + 3, ip->bytes_be + 13, 3);
+		count++;
+	}
+	if (count > 1)
+		ep_dev_multicast(s->dev, mac, count, &s->warning);
 }
 
 int
@@ -66,6 +90,7 @@ ep_slowdev_create(struct ep_dev *dev, struct ep_slow_cfg *cfg, uint64_t now_ns,
 			s->info.name);
 		goto fail;
 	}
+	groups_join(s, cfg);
 	*out = s;
 	return 0;
 
@@ -99,6 +124,12 @@ struct ep_slow_stack *
 ep_slowdev_stack(struct ep_slowdev *s)
 {
 	return s->stack;
+}
+
+const char *
+ep_slowdev_warning(const struct ep_slowdev *s)
+{
+	return s->warning.text;
 }
 
 void
