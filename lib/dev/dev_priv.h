@@ -107,6 +107,8 @@ int dev_vdev_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_er
 
 /* pci.c */
 int dev_pci_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *err);
+/* Give back what was named to ep_dev_eal_init() and not opened. */
+void dev_pci_detach_rest(void);
 uint64_t dev_pci_speed_bps(const struct ep_dev *dev);
 
 /* lock.c: descriptor of the lock, or -errno (-EBUSY: taken). */

@@ -1,5 +1,6 @@
 /* Start and end of DPDK's environment. */
 
+#include "dev_priv.h"
 #include "eal_args.h"
 
 #include <rte_eal.h>
@@ -142,6 +143,8 @@ out:
 void
 ep_dev_eal_fini(void)
 {
+	/* DPDK would unmap memory page by page that the IOMMU has as one piece, and complain of each. */
+	dev_pci_detach_rest();
 	rte_eal_cleanup();
 }
 

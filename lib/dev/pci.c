@@ -3,6 +3,7 @@
 #include "dev_priv.h"
 #include "pci_sys.h"
 
+#include <rte_bus.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
@@ -142,6 +143,22 @@ dev_pci_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *er
 	rte_eth_promiscuous_disable(dev->port_id);
 	pci_mode(dev);
 	return 0;
+}
+
+void
+dev_pci_detach_rest(void)
+{
+	uint16_t i;
+
+	RTE_ETH_FOREACH_DEV (i) {
+		struct rte_eth_dev_info info;
+
+		if (rte_eth_dev_info_get(i, &info) < 0 || info.device == NULL ||
+			strcmp(rte_bus_name(rte_dev_bus(info.device)), "pci") != 0)
+			continue;
+		rte_eth_dev_close(i);
+		rte_dev_remove(info.device);
+	}
 }
 
 bool
