@@ -36,9 +36,9 @@ account_begin(struct account *a, struct ep_dev *dev)
 	memset(a->rx, 0, a->port_count * sizeof(*a->rx));
 	memset(a->tx, 0, a->port_count * sizeof(*a->tx));
 	memset(&a->nic, 0, sizeof(a->nic));
+	ep_dev_stats_settled(dev, &a->base);
 	/* What cannot be read is not known, and says so itself. */
 	ep_dev_xstats(dev, &a->nic_base);
-	ep_dev_stats(dev, &a->base);
 }
 
 static void
@@ -51,12 +51,13 @@ collect_nic(struct account *a, const struct ep_dev *dev)
 	ep_nic_sample_fini(&now);
 }
 
-static void
+/* Returns what came behind the workers' last look. */
+static uint32_t
 collect_device(struct account *a, struct ep_dev *dev)
 {
 	struct ep_dev_stats now;
+	const uint32_t left = ep_dev_stats_settled(dev, &now);
 
-	ep_dev_stats(dev, &now);
 	a->totals.nic_tx = now.opackets - a->base.opackets;
 	a->totals.oerrors = now.oerrors - a->base.oerrors;
 	a->totals.imissed = now.imissed - a->base.imissed;
@@ -64,6 +65,7 @@ collect_device(struct account *a, struct ep_dev *dev)
 	a->totals.rx_nombuf = now.rx_nombuf - a->base.rx_nombuf;
 	a->totals.nic_rx = now.ipackets - a->base.ipackets + a->totals.imissed + a->totals.ierrors +
 		a->totals.rx_nombuf;
+	return left;
 }
 
 static void
@@ -112,9 +114,10 @@ account_collect(struct account *a, const struct ep_engine *e, uint32_t side, str
 	const struct ep_engine_clock *clock)
 {
 	struct ep_engine_count c;
+	uint32_t left;
 
 	ep_engine_count(e, side, &c);
-	collect_device(a, dev);
+	left = collect_device(a, dev);
 	collect_nic(a, dev);
 	a->totals.nic_tx -= c.slow_sent;
 	collect_pacing(a, e, side, dev, clock);
@@ -122,7 +125,7 @@ account_collect(struct account *a, const struct ep_engine *e, uint32_t side, str
 	a->totals.accepted = c.accepted;
 	a->totals.not_sent = c.not_sent;
 	a->totals.bad_tag = c.bad_tag;
-	a->totals.foreign = c.foreign;
+	a->totals.foreign = c.foreign + left;
 	a->totals.tx_duration_ns = c.tx_duration_ns;
 	a->totals.max_gap_ns = c.max_gap_ns;
 	a->totals.learned_flows = c.learned_flows;

@@ -118,7 +118,7 @@ ceiling_kind(const struct config *config)
 
 	if (config->dev_count == 0)
 		return "memory";
-	if (ep_dev_spec_parse(config->dev[0], &spec, NULL) < 0 || spec.ifname[0] == '\0')
+	if (ep_dev_spec_parse(config->dev[0], &spec, NULL) < 0 || !ep_dev_spec_is_kernel(&spec))
 		return NULL;
 	return spec.kind == EP_DEV_AF_PACKET ? "af_packet" : "af_xdp";
 }

@@ -45,9 +45,20 @@ loop_check_peer(const struct config *c, struct ep_err *err)
 }
 
 static int
+loop_check_devs(const struct config *c, struct ep_err *err)
+{
+	struct ep_dev_spec spec;
+	int ret = 0;
+
+	for (uint32_t i = 0; i < c->dev_count && ret == 0; i++)
+		ret = ep_dev_spec_parse(c->dev[i], &spec, err);
+	return ret;
+}
+
+static int
 loop_check(struct config *c, struct ep_err *err)
 {
-	if (loop_check_peer(c, err) < 0)
+	if (loop_check_peer(c, err) < 0 || loop_check_devs(c, err) < 0)
 		return err->code;
 	if (c->dev_count == 1)
 		return ep_err_set(err, -EINVAL,
@@ -76,8 +87,17 @@ loop_pair(struct loop *l, uint16_t queue_pairs, struct ep_err *err)
 	return ep_dev_pair_open(&cfg, l->dev, l->config->has_impair ? &l->wire : NULL, err);
 }
 
+/* A NIC gets a queue pair for each of its workers; an interface of the kernel decides itself. */
+static uint16_t
+loop_queue_pairs(const struct ep_dev_spec *spec, uint16_t pairs)
+{
+	if (spec->kind == EP_DEV_VDEV)
+		return 1;
+	return spec->kind == EP_DEV_PCI ? pairs : 0;
+}
+
 static int
-loop_devs(struct loop *l, struct ep_err *err)
+loop_devs(struct loop *l, uint16_t pairs, struct ep_err *err)
 {
 	const int first = pairing_second_first(l->config->dev);
 
@@ -89,12 +109,12 @@ loop_devs(struct loop *l, struct ep_err *err)
 
 		if (ret < 0)
 			return ret;
-		cfg = common_dev_cfg(l->config, &spec, spec.kind == EP_DEV_VDEV ? 1 : 0);
+		cfg = common_dev_cfg(l->config, &spec, loop_queue_pairs(&spec, pairs));
 		ret = ep_dev_open(&cfg, &l->dev[i], err);
 		if (ret < 0)
 			return ret;
 	}
-	return 0;
+	return host_links_wait(l->dev, 2, err);
 }
 
 /* An address for an end: the kernel's where the kernel has the device, else one of the benchmarking range (RFC 2544 C.2.2). */
@@ -205,7 +225,7 @@ loop_open(struct loop *l, struct ep_err *err)
 	const uint16_t pairs = l->plan.worker_count >= 2 && !c->has_impair
 		? (uint16_t)(l->plan.worker_count / 2)
 		: 1;
-	int ret = c->dev_count == 0 ? loop_pair(l, pairs, err) : loop_devs(l, err);
+	int ret = c->dev_count == 0 ? loop_pair(l, pairs, err) : loop_devs(l, pairs, err);
 
 	if (ret == 0 && c->addr_count > 0)
 		ret = neighbour_open(c, l->dev, l->neighbour, l->ends, err);
@@ -313,6 +333,10 @@ loop_result(
 	int ret = 0;
 
 	host_facts(result, &l->plan, l->dev, 2);
+	for (int i = 0; i < 2; i++)
+		if (l->neighbour[i].slow != NULL &&
+			ep_slowdev_warning(l->neighbour[i].slow)[0] != '\0')
+			ep_result_warn(result, "%s", ep_slowdev_warning(l->neighbour[i].slow));
 	if (l->config->has_impair)
 		ret = ep_result_add_impair(result);
 	if (ret == 0)

@@ -192,7 +192,8 @@ run_welcome_check(const struct initiator *r, struct ep_err *err)
 
 	if (r->config->control_peer == NULL ||
 		(theirs->family == r->peer.ip.family &&
-			memcmp(theirs->bytes_be, r->peer.ip.bytes_be, sizeof(theirs->bytes_be)) == 0))
+			memcmp(theirs->bytes_be, r->peer.ip.bytes_be, sizeof(theirs->bytes_be)) ==
+				0))
 		return 0;
 	ep_wire_ip_format(peer, sizeof(peer), &r->peer.ip);
 	ep_wire_ip_format(named, sizeof(named), theirs);

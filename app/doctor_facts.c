@@ -1,52 +1,44 @@
-/* What the doctor looks at: the devices of --dev, and which interface carries the ssh session. */
+/* What the doctor looks at: the devices of --dev. */
 
 #include "common.h"
 #include "doctor.h"
 
 #include <ep_hostinfo.h>
-#include <ep_netlink.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-/* --- The ssh session -------------------------------------------------------------------------------------------------------- */
-
-/* The interface that it comes in by, into @p name (16 bytes). */
-static bool
-ssh_interface(char *name)
+/* The driver that is bound is a finding of its own; here is what else would keep DPDK from the device. */
+static void
+pci_refusal(const struct ep_dev_spec *spec, struct ep_doctor_facts *facts)
 {
-	struct ep_netlink_route route;
-	struct ep_wire_ip peer;
+	struct ep_err err = {0};
+	const int ret = ep_dev_pci_check("", spec, NULL, &err);
 
-	if (!ep_hostinfo_ssh_peer("", &peer))
-		return false;
-	return ep_netlink_route(&peer, 0, &route, NULL) == 0 && !route.local &&
-		ep_netlink_ifname(route.ifindex, name) == 0;
+	if (ret < 0 && ret != -ENODEV && ret != -ENXIO)
+		snprintf(facts->dev_error, sizeof(facts->dev_error), "%s", err.text);
 }
 
-/* --- Devices ---------------------------------------------------------------------------------------------------------------- */
-
 static void
-device_add(const char *text, struct ep_hostinfo_cfg *cfg, struct ep_doctor_facts *facts)
+device_add(const char *text, struct ep_dev_spec *spec, struct ep_hostinfo_cfg *cfg,
+	struct ep_doctor_facts *facts)
 {
 	struct ep_hostinfo_dev *d = &cfg->dev[cfg->dev_count];
-	struct ep_dev_spec spec;
-	struct ep_err err = {0};
 
-	if (ep_dev_spec_parse(text, &spec, &err) < 0) {
-		/* A PCI device that this version cannot open is looked at all the same. */
-		snprintf(facts->dev_error, sizeof(facts->dev_error), "%s", err.text);
-		d->name = text;
-		d->use = EP_DOCTOR_USE_PCI;
-		cfg->dev_count++;
+	/* It was checked before. */
+	if (ep_dev_spec_parse(text, spec, NULL) < 0)
+		return;
+	if (spec->kind == EP_DEV_VDEV) {
+		snprintf(facts->vdev, sizeof(facts->vdev), "%.63s", spec->vdev);
 		return;
 	}
-	if (spec.kind == EP_DEV_VDEV) {
-		snprintf(facts->vdev, sizeof(facts->vdev), "%.63s", spec.vdev);
-		return;
-	}
-	d->name = text + (strncmp(text, "af_packet:", 10) == 0 ? 10 : 0);
-	d->use = spec.kind == EP_DEV_AF_PACKET ? EP_DOCTOR_USE_AF_PACKET : EP_DOCTOR_USE_AF_XDP;
+	d->name = spec->kind == EP_DEV_PCI ? spec->pci : spec->ifname;
+	d->use = EP_DOCTOR_USE_AF_XDP;
+	if (spec->kind != EP_DEV_AF_XDP)
+		d->use = spec->kind == EP_DEV_PCI ? EP_DOCTOR_USE_PCI : EP_DOCTOR_USE_AF_PACKET;
+	if (spec->kind == EP_DEV_PCI)
+		pci_refusal(spec, facts);
 	cfg->dev_count++;
 }
 
@@ -66,19 +58,21 @@ doctor_facts(
 		.ethtool = ep_hostinfo_ethtool,
 		.range = config->range,
 	};
+	struct ep_dev_spec spec[CONFIG_DEVS_MAX]; /* Their names are used until the end. */
 	char ssh[16];
 
 	facts->ports = config->ports_text;
 	facts->port_first = config->range->port[0];
 	facts->port_last = config->range->port[config->range->port_count - 1];
 	facts->memory.needed_mib = common_memory_mib(config, plan, common_frame_max(config));
+	facts->dev_error[0] = '\0';
 	facts->cpu.floating = plan->floating;
 	facts->cpu.data = (struct ep_doctor_cpuset){0};
 	for (uint32_t i = 0; !plan->floating && i < plan->worker_count; i++)
 		ep_doctor_cpuset_add(&facts->cpu.data, plan->core[i]);
 	for (uint32_t i = 0; i < config->dev_count; i++)
-		device_add(config->dev[i], &cfg, facts);
-	if (ssh_interface(ssh))
+		device_add(config->dev[i], &spec[i], &cfg, facts);
+	if (host_ssh_ifname(ssh))
 		cfg.ssh_ifname = ssh;
 	ep_hostinfo_read(&cfg, facts);
 }

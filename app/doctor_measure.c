@@ -136,13 +136,13 @@ bool
 doctor_ceiling(const struct config *config, struct ep_doctor_facts *facts)
 {
 	struct ep_doctor_ceiling *out = &facts->ceiling;
-	/* A virtual device of DPDK is nearest to the pair in memory. */
-	const char *kind = facts->vdev[0] != '\0' || facts->dev_error[0] != '\0'
-		? "memory"
-		: ceiling_kind(config);
+	const char *kind = ceiling_kind(config);
 	struct ep_err err = {0};
 	char span[32];
 
+	/* A driver of DPDK's, virtual or not, is nearest to the pair in memory. */
+	if (kind == NULL)
+		kind = "memory";
 	out->wanted = true;
 	snprintf(out->device, sizeof(out->device), "%s", device_words(kind));
 	snprintf(out->size, sizeof(out->size), "%.63s", config->sizes_text);

@@ -45,15 +45,20 @@ static bool
 nic_add(const char *text, const struct ep_doctor_facts *facts, struct ep_plan_cfg *cfg)
 {
 	struct ep_plan_nic *to = &cfg->nic[cfg->nic_count];
-	const struct ep_doctor_nic *from =
-		nic_of(facts, text + (strncmp(text, "af_packet:", 10) == 0 ? 10 : 0));
+	const struct ep_doctor_nic *from = NULL;
+	struct ep_dev_spec spec;
+
+	if (ep_dev_spec_parse(text, &spec, NULL) < 0)
+		return false;
+	if (spec.kind != EP_DEV_VDEV)
+		from = nic_of(facts, spec.kind == EP_DEV_PCI ? spec.pci : spec.ifname);
 
 	*to = (struct ep_plan_nic){
 		.kind = EP_PLAN_NIC_VIRTUAL, .node = EP_PLAN_NODE_ANY, .queues_max = 1};
 	snprintf(to->name, sizeof(to->name), "%.63s", text);
 	if (from != NULL)
 		nic_fill(from, to);
-	else if (strncmp(text, "net_", 4) != 0)
+	else if (spec.kind != EP_DEV_VDEV)
 		return false;
 	cfg->nic_count++;
 	return true;

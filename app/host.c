@@ -1,5 +1,8 @@
 #include "host.h"
 
+#include <ep_hostinfo.h>
+#include <ep_netlink.h>
+
 #include <errno.h>
 #include <math.h>
 #include <netdb.h>
@@ -16,6 +19,8 @@
 #define CPUS_FOR_PINNING 4
 /* Above the floating workers: they share its CPUs, and consent lasts a second. */
 #define MAIN_NICE (-10)
+/* A copper port that negotiates takes 3 s, one with a long training of 25 or 100 Gbit/s up to 8. */
+#define LINK_NS (15 * EP_NS_PER_S)
 
 /* What comes this soon after the first is its echo: timeout(1) signals the command, and then the group that the command is in. */
 #define SIGNAL_ECHO_NS (UINT64_C(500) * EP_NS_PER_MS)
@@ -117,24 +122,80 @@ main_first(void)
 	setpriority(PRIO_PROCESS, 0, MAIN_NICE);
 }
 
+bool
+host_ssh_ifname(char *name)
+{
+	struct ep_netlink_route route;
+	struct ep_wire_ip peer;
+
+	if (!ep_hostinfo_ssh_peer("", &peer))
+		return false;
+	return ep_netlink_route(&peer, 0, &route, NULL) == 0 && !route.local &&
+		ep_netlink_ifname(route.ifindex, name) == 0;
+}
+
 int
 host_eal(const struct config *config, const struct host_plan *plan, uint32_t memory_mib,
 	struct ep_err *err)
 {
-	const struct ep_dev_eal_cfg cfg = {
+	struct ep_dev_spec dev[CONFIG_DEVS_MAX];
+	char ssh[16];
+	struct ep_dev_eal_cfg cfg = {
 		.memory_mib = memory_mib,
 		.worker_count = plan->worker_count,
 		.cores = plan->floating ? NULL : plan->core,
 		.extra_args = config->eal_args,
 		.verbose = config->verbose,
+		.dev = dev,
+		.dev_count = config->dev_count,
 	};
-	const int ret = ep_dev_eal_init(&cfg, err);
+	int ret = 0;
 
+	for (uint32_t i = 0; i < config->dev_count && ret == 0; i++)
+		ret = ep_dev_spec_parse(config->dev[i], &dev[i], err);
+	if (ret < 0)
+		return ret;
+	if (config->dev_count > 0 && host_ssh_ifname(ssh))
+		cfg.ssh_ifname = ssh;
+	ret = ep_dev_eal_init(&cfg, err);
 	if (ret == 0 && plan->floating)
 		main_first();
 	else if (ret == 0)
 		main_off_cores(plan);
 	return ret;
+}
+
+/* Whose link is down; NULL: nobody's. */
+static struct ep_dev *
+link_missing(struct ep_dev *const *dev, uint32_t dev_count)
+{
+	for (uint32_t i = 0; i < dev_count; i++)
+		if (!ep_dev_link_up(dev[i]))
+			return dev[i];
+	return NULL;
+}
+
+int
+host_links_wait(struct ep_dev *const *dev, uint32_t dev_count, struct ep_err *err)
+{
+	const struct timespec step = {.tv_nsec = 20 * EP_NS_PER_MS};
+	const uint64_t end_ns = host_now_ns() + LINK_NS;
+	struct ep_dev_info info;
+	struct ep_dev *down;
+
+	while ((down = link_missing(dev, dev_count)) != NULL) {
+		if (host_interrupted())
+			return ep_err_set(err, -EINTR, "interrupted before anything was measured");
+		if (host_now_ns() > end_ns) {
+			ep_dev_info(down, &info);
+			return ep_err_set(err, -ENETDOWN,
+				"--dev %s: has no link after %llu s; is the cable in, and the far "
+				"end up?",
+				info.name, (unsigned long long)(LINK_NS / EP_NS_PER_S));
+		}
+		nanosleep(&step, NULL);
+	}
+	return 0;
 }
 
 uint64_t
@@ -193,6 +254,12 @@ facts_device(struct ep_result *result, const struct ep_dev *dev, uint32_t i)
 	ep_result_host_number(result, key, info.socket_id < 0 ? 0 : info.socket_id);
 	snprintf(key, sizeof(key), i == 0 ? "offloads" : "offloads_%u", i + 1);
 	ep_result_host_text(result, key, info.checksum_offload ? "udp and ipv4 checksum" : "none");
+	snprintf(key, sizeof(key), i == 0 ? "speed_bps" : "speed_bps_%u", i + 1);
+	if (info.speed_bps != 0)
+		ep_result_host_number(result, key, (double)info.speed_bps);
+	snprintf(key, sizeof(key), i == 0 ? "mtu_bytes" : "mtu_bytes_%u", i + 1);
+	if (info.mtu_bytes != 0)
+		ep_result_host_number(result, key, info.mtu_bytes);
 }
 
 void

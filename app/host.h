@@ -30,6 +30,13 @@ void host_plan(const struct config *config, uint32_t wanted, struct host_plan *p
 int host_eal(const struct config *config, const struct host_plan *plan, uint32_t memory_mib,
 	struct ep_err *err);
 
+/** The interface that the ssh session of this host comes in by, into @p name (16 bytes). @return whether there is one. */
+bool host_ssh_ifname(char *name);
+
+/** Wait until the links of all devices are up: two that are joined need each other, so both are open by now. @return 0, -ENETDOWN (not
+ *  within 15 s) or -EINTR, with a sentence. */
+int host_links_wait(struct ep_dev *const *dev, uint32_t dev_count, struct ep_err *err);
+
 /** Monotonic time [ns]. */
 uint64_t host_now_ns(void);
 

@@ -34,9 +34,10 @@ neighbour_check(const struct config *c, struct ep_err *err)
 		ret = ep_dev_spec_parse(c->dev[i], &spec, err);
 		if (ret < 0)
 			return ret;
-		if (spec.kind != EP_DEV_VDEV)
+		if (ep_dev_spec_is_kernel(&spec))
 			return ep_err_set(err, -EINVAL,
-				"--addr %s: is for net_... devices, %s has the addresses that the "
+				"--addr %s: is for PCI and net_... devices, %s has the addresses "
+				"that the "
 				"kernel gave it",
 				c->addr_text[i], c->dev[i]);
 	}

@@ -386,11 +386,13 @@ static const struct opt options[] = {
 		"under test, whose fallback ports are checked over the first device",
 		set_peer},
 	{"--dev", "SPEC", COMMAND_DEVICE,
-		"device: eth1 (AF_XDP), af_packet:eth1, or net_... (any DPDK virtual device); loop "
-		"takes two; doctor: what is planned for it, without touching it",
+		"device: eth1 (AF_XDP), af_packet:eth1, 0000:01:00.0 (a NIC on DPDK's own driver), "
+		"or net_... (any DPDK virtual device); "
+		"loop takes two; doctor: what is planned for it, without touching it",
 		set_dev},
 	{"--addr", "IP/BITS", COMMAND_ALL,
-		"address of a net_... device; loop: one for each, in the order of --dev; serve and "
+		"address of a PCI or net_... device; loop: one for each, in the order of --dev; "
+		"serve and "
 		"run: one of each family at most, on an interface that leads from the device to "
 		"the "
 		"kernel (everyport0)",
@@ -401,7 +403,7 @@ static const struct opt options[] = {
 	{"--control-dev", "IFACE", COMMAND_SERVE | COMMAND_RUN,
 		"instead of that interface: kernel interface of the control connection and the "
 		"fallback "
-		"check; a net_... device then answers ARP, NDP and ping by itself",
+		"check; such a device then answers ARP, NDP and ping by itself",
 		set_control_dev},
 	{"--control-peer", "HOST", COMMAND_RUN,
 		"where the responder has its control connection and fallback ports (default: as "

@@ -18,7 +18,7 @@
 bool
 way_kernel_has(const struct ep_dev_spec *spec)
 {
-	return spec->ifname[0] != '\0';
+	return ep_dev_spec_is_kernel(spec);
 }
 
 /* One address a family, and a gateway only where there is an address of its family. */

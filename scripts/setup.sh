@@ -12,17 +12,19 @@ test_packages=("${lab_packages[@]}" "${server_packages[@]}" tcpdump tshark iputi
 	iputils-arping ndisc6 cppcheck clang-format jq valgrind groff-base)
 bench_packages=(dpdk-dev iproute2 libbpf-dev)
 cross_packages=(gcc-aarch64-linux-gnu qemu-user-static)
+qemu_packages=(qemu-system-x86 busybox-static kmod pciutils jq python3-jsonschema)
 log=build/setup.log
 
 usage()
 {
 	cat <<'END'
-Usage: scripts/setup.sh [--lab] [--tests] [--bench] [--cross] [--debug]
+Usage: scripts/setup.sh [--lab] [--tests] [--bench] [--cross] [--qemu] [--debug]
 
   --lab    also what the lab and the demo need (nftables, iproute2, ethtool)
   --tests  also what the tests need
   --bench  also what tests/bench/compare.sh and tests/bench/afxdp/compare.sh need (DPDK's testpmd)
   --cross  also what scripts/aarch64.sh needs, the build for aarch64 on x86-64
+  --qemu   also what tests/lab/qemu/run.sh needs: an emulator, and in build/qemu/ a kernel for its guest, which is not installed
   --debug  also the debug build with ASan and UBSan, in build-debug/
 
 The program is build/app/everyport. With CI=true a compiler warning is an error. Exit codes: 0 done, 1 the build failed,
@@ -103,6 +105,42 @@ install_packages()
 	idle_services "${wanted[@]}"
 }
 
+# unpack FOLDER PACKAGE: the newest version of a package, unpacked and not installed, so that neither a kernel to boot nor a service
+# comes with it.
+unpack()
+{
+	local folder=$1 package=$2 deb
+
+	deb=$(mktemp -d build/qemu/deb.XXXXXX)
+	(cd "$deb" && apt-get -qq -o APT::Sandbox::User=root download "$package") >>"$log" 2>&1 || {
+		say "updating the package lists"
+		apt update && (cd "$deb" && apt-get -qq -o APT::Sandbox::User=root download "$package") >>"$log" 2>&1
+	} || fail 3 "apt-get could not download $package"
+	rm -rf "$folder.part"
+	dpkg-deb -x "$deb"/*.deb "$folder.part" >>"$log" 2>&1 || fail 1 "$package does not unpack"
+	rm -rf "$deb" "$folder"
+	mv "$folder.part" "$folder"
+}
+
+# The guest's kernel and the tool that binds its NICs. Debian's linux-image-amd64 is empty and depends on the kernel of the day.
+qemu_files()
+{
+	local image
+
+	[[ $(uname -m) == x86_64 ]] || fail 3 "the guest is for x86-64 hosts"
+	mkdir -p build/qemu
+	if [[ ! -f build/qemu/dpdk/usr/bin/dpdk-devbind.py ]]; then
+		unpack build/qemu/dpdk dpdk
+	fi
+	[[ ! -f build/qemu/kernel/.whole ]] || return 0
+	image=$(apt-cache depends --no-recommends --no-suggests linux-image-amd64 | awk '$1 == "Depends:" && $2 ~ /^linux-image-/ { print $2; exit }')
+	[[ -n $image ]] || fail 3 "apt knows no linux-image-amd64"
+	say "fetching $image for the guest"
+	unpack build/qemu/kernel "$image"
+	"$(type -P depmod || echo /sbin/depmod)" -b build/qemu/kernel "${image#linux-image-}" >>"$log" 2>&1 || fail 1 "depmod failed on $image"
+	touch build/qemu/kernel/.whole
+}
+
 # build_in DIRECTORY MESON_OPTION...: configure when new or when the options are others than last time, then build.
 build_in()
 {
@@ -121,19 +159,24 @@ build_in()
 
 packages=("${build_packages[@]}")
 debug=0
+qemu=0
 for option in "$@"; do
 	case $option in
 	--lab) packages+=("${lab_packages[@]}") ;;
 	--tests) packages+=("${test_packages[@]}") ;;
 	--bench) packages+=("${bench_packages[@]}") ;;
 	--cross) packages+=("${cross_packages[@]}") ;;
+	--qemu)
+		packages+=("${qemu_packages[@]}")
+		qemu=1
+		;;
 	--debug) debug=1 ;;
 	--help | -h)
 		usage
 		exit 0
 		;;
 	*)
-		say "'$option' is not an option: --lab, --tests, --bench, --cross, --debug"
+		say "'$option' is not an option: --lab, --tests, --bench, --cross, --qemu, --debug"
 		exit 2
 		;;
 	esac
@@ -144,6 +187,7 @@ werror=false
 mkdir -p build
 : >"$log"
 install_packages "${packages[@]}"
+((qemu == 0)) || qemu_files
 build_in build --buildtype=release -Dwerror=$werror
 if ((debug)); then
 	build_in build-debug --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false -Dwerror=$werror

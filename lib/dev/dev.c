@@ -25,6 +25,7 @@ dev_alloc(const struct ep_dev_cfg *cfg, const char *name)
 	if (dev == NULL)
 		return NULL;
 	dev->spec = cfg->spec;
+	dev->bus = cfg->spec.kind == EP_DEV_PCI ? "pci" : "vdev";
 	dev->rx_descs = dev->tx_descs = cfg->ring_descs;
 	dev->lock_fd = -1;
 	dev->filter.cfg_fd = dev->filter.object_fd = -1;
@@ -53,9 +54,21 @@ dev_name_format(const struct ep_dev_spec *spec, char *name, size_t len)
 {
 	if (spec->kind == EP_DEV_VDEV)
 		snprintf(name, len, "%s", spec->vdev);
+	else if (spec->kind == EP_DEV_PCI)
+		snprintf(name, len, "%s", spec->pci);
 	else
 		snprintf(name, len, "%s%s", spec->kind == EP_DEV_AF_PACKET ? "af_packet:" : "",
 			spec->ifname);
+}
+
+static int
+dev_open_kind(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *err)
+{
+	if (cfg->spec.kind == EP_DEV_VDEV)
+		return dev_vdev_open(dev, cfg, err);
+	if (cfg->spec.kind == EP_DEV_PCI)
+		return dev_pci_open(dev, cfg, err);
+	return dev_kernel_open(dev, cfg, err);
 }
 
 int
@@ -75,8 +88,7 @@ ep_dev_open(const struct ep_dev_cfg *cfg, struct ep_dev **out, struct ep_err *er
 	dev = dev_alloc(cfg, name);
 	if (dev == NULL)
 		return ep_err_set(err, -ENOMEM, "--dev %s: no memory", name);
-	ret = cfg->spec.kind == EP_DEV_VDEV ? dev_vdev_open(dev, cfg, err)
-					    : dev_kernel_open(dev, cfg, err);
+	ret = dev_open_kind(dev, cfg, err);
 	if (ret < 0) {
 		ep_dev_close(dev);
 		return ret;

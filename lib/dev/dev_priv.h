@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #define DEV_QUEUES_MAX 64
+#define DEV_GROUPS_MAX 16 /* Of multicast. */
 /* Sockets of one kind in this process: two devices, and room for what a failed open leaves. */
 #define DEV_SOCKETS_MAX (4 * DEV_QUEUES_MAX)
 
@@ -40,6 +41,7 @@ struct dev_filter {
 struct ep_dev {
 	struct ep_dev_spec spec;
 	char name[300]; /* As the user would write it. */
+	char mode[96];  /* PCI only: how packets get in and out. */
 	uint16_t queue_pairs;
 	uint16_t rx_descs; /* A queue, as the driver adjusted them. */
 	uint16_t tx_descs;
@@ -49,7 +51,8 @@ struct ep_dev {
 	struct dev_filter filter;
 	struct dev_sockets sockets;
 
-	char vdev[64]; /* DPDK's name of the device; "" while it does not exist. */
+	char vdev[64];   /* DPDK's name of the device on its bus; "" while it does not exist. */
+	const char *bus; /* "vdev" or "pci". */
 	uint16_t port_id;
 	bool started;
 	bool checksum_offload;
@@ -91,7 +94,7 @@ int dev_hotplug(struct ep_dev *dev, const char *name, const char *args);
 /* Make a vdev of a driver under the next free name. */
 int dev_vdev_add(struct ep_dev *dev, const char *driver, const char *args, struct ep_err *err);
 int dev_port_open(struct ep_dev *dev, const struct dev_port_cfg *cfg, struct ep_err *err);
-void dev_port_drain(const struct ep_dev *dev);
+uint32_t dev_port_drain(const struct ep_dev *dev);
 void dev_port_close(struct ep_dev *dev);
 
 /* rss.c: our own key, and queues that take turns, in the sizes of the device. */
@@ -103,6 +106,12 @@ int dev_kernel_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_
 
 /* vdev.c */
 int dev_vdev_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *err);
+
+/* pci.c */
+int dev_pci_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *err);
+/* Give back what was named to ep_dev_eal_init() and not opened. */
+void dev_pci_detach_rest(void);
+uint64_t dev_pci_speed_bps(const struct ep_dev *dev);
 
 /* lock.c: descriptor of the lock, or -errno (-EBUSY: taken). */
 int dev_lock_take(int ifindex);

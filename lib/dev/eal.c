@@ -1,5 +1,6 @@
 /* Start and end of DPDK's environment. */
 
+#include "dev_priv.h"
 #include "eal_args.h"
 
 #include <rte_eal.h>
@@ -101,14 +102,27 @@ eal_fail(const struct ep_dev_eal_cfg *cfg, int ret, struct ep_err *err)
 	return ep_err_set(err, ret, "DPDK does not start: %s", strerror(-ret));
 }
 
+static int
+eal_devices_check(const struct ep_dev_eal_cfg *cfg, struct ep_err *err)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; i < cfg->dev_count && ret == 0; i++)
+		if (cfg->dev[i].kind == EP_DEV_PCI)
+			ret = ep_dev_pci_check("", &cfg->dev[i], cfg->ssh_ifname, err);
+	return ret;
+}
+
 int
 ep_dev_eal_init(const struct ep_dev_eal_cfg *cfg, struct ep_err *err)
 {
 	struct eal_args args = {0};
 	char dir[64] = "";
 	cpu_set_t allowed;
-	int ret = eal_cpus_allowed(&allowed, err);
+	int ret = eal_devices_check(cfg, err);
 
+	if (ret == 0)
+		ret = eal_cpus_allowed(&allowed, err);
 	if (ret == 0)
 		ret = eal_args_build(&args, cfg, &allowed, err);
 	if (ret == 0)
@@ -129,6 +143,8 @@ out:
 void
 ep_dev_eal_fini(void)
 {
+	/* DPDK would unmap memory page by page that the IOMMU has as one piece, and complain of each. */
+	dev_pci_detach_rest();
 	rte_eal_cleanup();
 }
 

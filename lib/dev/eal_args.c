@@ -134,24 +134,60 @@ lcores_add(struct eal_args *args, const struct ep_dev_eal_cfg *cfg, const char *
 	free(text);
 }
 
-static bool
-huge_pages_suffice(uint32_t memory_mib)
+static unsigned long
+huge_pages_free(void)
 {
-	FILE *in = geteuid() == 0 ? fopen(HUGE_FREE, "r") : NULL;
+	FILE *in = fopen(HUGE_FREE, "re");
 	unsigned long free_pages = 0;
 
 	if (in == NULL)
-		return false;
+		return 0;
 	if (fscanf(in, "%lu", &free_pages) != 1)
 		free_pages = 0;
 	fclose(in);
-	return free_pages * HUGE_PAGE_MIB >= memory_mib;
+	return free_pages;
+}
+
+/* Devices of PCI among those that will be opened. */
+static uint32_t
+pci_count(const struct ep_dev_eal_cfg *cfg)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < cfg->dev_count; i++)
+		count += cfg->dev[i].kind == EP_DEV_PCI;
+	return count;
+}
+
+/*
+ * A NIC writes into memory by itself, which then may not move: without an IOMMU it has to be in pieces of known physical address, and
+ * with one each small page would be an entry of its tables.
+ */
+static int
+memory_check(const struct ep_dev_eal_cfg *cfg, struct ep_err *err)
+{
+	const unsigned long needed = (cfg->memory_mib + HUGE_PAGE_MIB - 1) / HUGE_PAGE_MIB;
+	const unsigned long have = huge_pages_free();
+
+	if (pci_count(cfg) == 0 || have >= needed)
+		return 0;
+	for (uint32_t i = 0; i < cfg->dev_count; i++)
+		if (cfg->dev[i].kind == EP_DEV_PCI)
+			return ep_err_set(err, -ENOMEM,
+				"--dev %s: a PCI device needs huge pages of 2 MiB for its packets, "
+				"%lu of them, and %lu are free; sudo everyport doctor --dev %s "
+				"--fix raises them",
+				cfg->dev[i].pci, needed, have, cfg->dev[i].pci);
+	return 0;
 }
 
 static void
-memory_add(struct eal_args *args, uint32_t memory_mib)
+memory_add(struct eal_args *args, const struct ep_dev_eal_cfg *cfg)
 {
-	if (huge_pages_suffice(memory_mib)) {
+	const uint32_t memory_mib = cfg->memory_mib;
+
+	if (pci_count(cfg) > 0 ||
+		(geteuid() == 0 && huge_pages_free() * HUGE_PAGE_MIB >= memory_mib)) {
 		args_add(args, "--in-memory");
 	} else {
 		args_add(args, "--no-huge");
@@ -205,11 +241,31 @@ logging_add(struct eal_args *args, bool verbose)
 		args_add(args, "--log-level=%s.*:%s", chatty[i], verbose ? "info" : "warning");
 }
 
+/*
+ * The PCI bus as a list of what is allowed: exactly the devices that were named, or no bus at all. Without a NIC addresses are virtual,
+ * so that packet buffers are in one piece without privilege; with one DPDK finds out what its driver and the IOMMU take.
+ */
+static void
+pci_add(struct eal_args *args, const struct ep_dev_eal_cfg *cfg)
+{
+	if (pci_count(cfg) == 0) {
+		args_add(args, "--no-pci");
+		args_add(args, "--iova-mode=va");
+		return;
+	}
+	for (uint32_t i = 0; i < cfg->dev_count; i++)
+		if (cfg->dev[i].kind == EP_DEV_PCI) {
+			args_add(args, "--allow");
+			args_add(args, "%s", cfg->dev[i].pci);
+		}
+}
+
 int
 eal_args_build(struct eal_args *args, const struct ep_dev_eal_cfg *cfg, const cpu_set_t *allowed,
 	struct ep_err *err)
 {
 	const char *extra = cfg->extra_args;
+	const bool own_memory = !extra_has(extra, memory_options, EP_ARRAY_LEN(memory_options));
 	char *allowed_text = cpus_format(allowed);
 	int ret;
 
@@ -221,17 +277,18 @@ eal_args_build(struct eal_args *args, const struct ep_dev_eal_cfg *cfg, const cp
 			"--eal \"%s\": help would end the program; see DPDK's manual for its "
 			"options",
 			extra);
+	if (ret == 0 && own_memory)
+		ret = memory_check(cfg, err);
 	if (ret < 0)
 		goto out;
 	args_add(args, "everyport");
-	args_add(args, "--no-pci");
+	pci_add(args, cfg);
 	args_add(args, "--no-telemetry");
-	args_add(args, "--iova-mode=va"); /* no physical device; and packet buffers in one piece */
 	logging_add(args, cfg->verbose);
 	if (!extra_has(extra, core_options, EP_ARRAY_LEN(core_options)))
 		lcores_add(args, cfg, allowed_text);
-	if (!extra_has(extra, memory_options, EP_ARRAY_LEN(memory_options)))
-		memory_add(args, cfg->memory_mib);
+	if (own_memory)
+		memory_add(args, cfg);
 	ret = extra_add(args, extra);
 	if (ret < 0 || args->count > EAL_ARGS_MAX)
 		ret = ep_err_set(

@@ -25,20 +25,43 @@ enum ep_dev_kind {
 	EP_DEV_AF_XDP,    /**< Kernel interface by AF_XDP with our filter. */
 	EP_DEV_AF_PACKET, /**< Kernel interface by AF_PACKET. */
 	EP_DEV_VDEV, /**< A DPDK virtual device by name and arguments, "net_memif0,role=server". */
+	EP_DEV_PCI,  /**< A NIC on a driver of DPDK's own, by its PCI address. */
 };
 
 /** A parsed --dev. */
 struct ep_dev_spec {
 	enum ep_dev_kind kind;
-	char ifname[16]; /**< Kernel interface; "" for VDEV. */
+	char ifname[16]; /**< Kernel interface; "" for the others. */
 	char vdev[256];  /**< VDEV only: name and arguments. */
+	char pci[20];    /**< PCI only: "0000:01:00.0", lower case, always with its domain. */
 };
 
 /**
  * Tell a --dev by its shape (design section 6). Does not touch the device.
- * @return 0, or -EINVAL (empty, too long), -ENOTSUP (a PCI address: not in this version; the sentence says what to use).
+ * @return 0, or -EINVAL (empty, too long, not quite a PCI address) with a sentence.
  */
 int ep_dev_spec_parse(const char *text, struct ep_dev_spec *spec, struct ep_err *err);
+
+/** Whether the kernel owns the device, and so answers ARP, NDP and ping on it and has its addresses and TCP; false for VDEV, PCI and
+ *  in memory. */
+bool ep_dev_spec_is_kernel(const struct ep_dev_spec *spec);
+
+/**
+ * Check that DPDK can be given a PCI device as it is bound now: it exists; its driver is vfio-pci, uio_pci_generic or igb_uio, or one
+ * that shares its NIC (mlx4_core, mlx5_core, mana); its group of the IOMMU is whole and may be opened. Touches nothing: of the
+ * group's file it finds out whether it opens.
+ *
+ * @param root
+ *   Before "/sys" and "/dev"; "" is this host.
+ * @param ssh_ifname
+ *   Interface that carries the ssh session this runs in, so that nobody is told to take it away; NULL: none, or not known.
+ * @return
+ *   0, or -ENODEV (there is no such device), -ENXIO (bound to a driver of the kernel, or to none), -EBUSY (another program has its
+ *   group), -EPERM (the group may not be opened by this user, or is not whole), -ENOENT (there is no group, or vfio is not
+ *   loaded), each with a sentence that has the command that mends it.
+ */
+int ep_dev_pci_check(const char *root, const struct ep_dev_spec *spec, const char *ssh_ifname,
+	struct ep_err *err);
 
 /** How DPDK's environment is started. */
 struct ep_dev_eal_cfg {
@@ -46,18 +69,24 @@ struct ep_dev_eal_cfg {
 	uint32_t worker_count; /**< Worker lcores beside the main one. */
 	const uint16_t
 		*cores; /**< [worker_count] CPU of each; NULL: they float over all allowed. */
-	const char *extra_args; /**< --eal, split at white space; NULL for none. */
-	bool verbose;           /**< Let EAL log at INFO. */
+	const char *extra_args;        /**< --eal, split at white space; NULL for none. */
+	bool verbose;                  /**< Let EAL log at INFO. */
+	const struct ep_dev_spec *dev; /**< [dev_count] Devices that will be opened. Borrowed. */
+	uint32_t dev_count;
+	const char *ssh_ifname; /**< As for ep_dev_pci_check(). */
 };
 
 /**
  * Start DPDK once a process: without huge pages (--no-huge --no-shconf), or with them (--in-memory) where root has enough
- * free 2 MiB pages; no PCI, no telemetry; a private runtime directory where XDG_RUNTIME_DIR and /var/run are not writable.
+ * free 2 MiB pages; no telemetry; a private runtime directory where XDG_RUNTIME_DIR and /var/run are not writable.
  * Memory or lcore options in extra_args replace ours. EAL logs to stderr at WARNING and above only; its usage text, which
  * it writes to stdout, is suppressed.
  *
+ * Of PCI it sees the devices among cfg->dev only, so that it takes no other NIC; without one it does not look at PCI at all. With one,
+ * huge pages are needed unless extra_args decide on memory, and addresses of the bus are virtual or physical as the device needs it.
+ *
  * @return
- *   0, or -EINVAL (a core that does not exist or is not allowed, too many workers, arguments that EAL refuses or that would
+ *   0, or what ep_dev_pci_check() returns for a PCI device, -ENOMEM also for too few huge pages for one, -EINVAL (a core that does not exist or is not allowed, too many workers, arguments that EAL refuses or that would
  *   end the program, as -h), -ENOMEM, -EALREADY (started before), -E2BIG (over 128 arguments) or -errno of EAL, with a
  *   sentence.
  */
@@ -71,10 +100,10 @@ const char *ep_dev_dpdk_version(void);
  * What a device is opened with.
  *
  * queue_pairs 0 is one, and for AF_XDP all of the interface: each must be covered, so no other number is accepted there. A
- * VDEV with fewer gets what it has.
+ * VDEV or PCI device with fewer gets what it has; so are descriptors cut to the driver's limits.
  *
  * pool_mbufs 0 is 1024 + 4 rings, for AF_XDP 4096 more; for AF_XDP, at least 4096 + 2 rings are taken. A packet buffer has
- * about 320 B more than the largest frame; at least 2.4 KiB for AF_XDP and VDEV; for AF_PACKET the frame's part is a power of
+ * about 320 B more than the largest frame; at least 2.4 KiB for AF_XDP and VDEV; for AF_PACKET and PCI the frame's part is a power of
  * two from 2 KiB (16 KiB at an MTU of 9000).
  */
 struct ep_dev_cfg {
@@ -94,16 +123,34 @@ struct ep_dev;
 /**
  * Open and start a device. For a kernel interface: takes a lock so that a second everyport on it is refused, removes what a
  * crashed everyport left (our XDP program or tc filter, told by name), attaches the filter unarmed: everything goes to the
- * kernel until ep_dev_arm().
+ * kernel until ep_dev_arm(). A PCI device receives what is for its own address and broadcast, not promiscuously; its link need not
+ * be up yet (ep_dev_link_up()).
  *
  * @return
- *   0, or -ENODEV (no such interface), -EPERM (not root), -EBUSY (another everyport, a foreign XDP program, or a vdev
+ *   0, or what ep_dev_pci_check() returns, -ENODEV (no such interface, or DPDK's driver refuses the device), -EPERM (not root), -EBUSY (another everyport, a foreign XDP program, or a vdev
  *   in use), -EINVAL (loopback, down, frame above the MTU, number of queues or descriptors), -ENOTSUP (AF_XDP not to be had:
- *   the sentence names af_packet:; no checksum offload), -ENOMEM, or -errno of the kernel, each with a sentence.
+ *   the sentence names af_packet:; no checksum offload; DPDK has no driver for the PCI device), -ENOMEM, or -errno of the kernel, each with a sentence.
  */
 int ep_dev_open(const struct ep_dev_cfg *cfg, struct ep_dev **out, struct ep_err *err);
 
-/** Stop, remove the filter, close, free the pools: nobody uses the device or its packet buffers any more, nor, for the
+/**
+ * Also receive multicast of both families' neighbour discovery on a device whose kernel does not see to it: all groups, or, where the
+ * driver cannot, those of @p mac alone. Nothing to do for a kernel's interface, in memory or VDEV.
+ *
+ * @param mac
+ *   [count] Groups that are needed. Borrowed for the call.
+ * @return
+ *   0, or -ENOTSUP (the driver can do neither) or -errno of the driver, with a sentence.
+ */
+int ep_dev_multicast(
+	struct ep_dev *dev, const uint8_t (*mac)[6], uint32_t count, struct ep_err *err);
+
+/** As ep_dev_multicast(), with the groups that hosts with these addresses listen to; nothing to do where none is of IPv6.
+ *  @param ip [count] borrowed for the call. */
+int ep_dev_hear_neighbours(
+	struct ep_dev *dev, const struct ep_wire_ip *ip, uint32_t count, struct ep_err *err);
+
+/** Stop, remove the filter, close, detach from DPDK, free the pools: nobody uses the device or its packet buffers any more, nor, for the
  *  in-memory pair, the other end. Accepts NULL. */
 void ep_dev_close(struct ep_dev *dev);
 
@@ -125,7 +172,8 @@ int ep_dev_pair_open(const struct ep_dev_cfg *cfg, struct ep_dev *out[2], struct
 	struct ep_err *err);
 
 /** What a device is. Modes are "native XDP, zero copy", "native XDP, copy", "generic XDP", "copy of every packet (AF_PACKET)",
- *  "in memory" and "DPDK virtual device". */
+ *  "in memory", "DPDK virtual device", and for PCI "DPDK driver, vfio-pci", "DPDK driver, vfio-pci without an IOMMU" or the
+ *  like with the driver that is bound. */
 struct ep_dev_info {
 	char name[64];    /**< As the user would write it. */
 	char driver[32];  /**< "net_af_xdp". */
@@ -134,8 +182,8 @@ struct ep_dev_info {
 	uint16_t queue_pairs;
 	int socket_id;
 	uint8_t mac[6];
-	uint32_t mtu_bytes; /**< Largest IP packet that it was set up for [B]. */
-	uint64_t speed_bps; /**< 0: unknown. */
+	uint32_t mtu_bytes; /**< Largest IP packet that it was set up for [B]; 0: unknown. */
+	uint64_t speed_bps; /**< 0: unknown; for PCI as the link is now. */
 	bool checksum_offload;
 	bool kernel; /**< A kernel interface: addresses and routes come from netlink. */
 	int ifindex; /**< 0 when not. */
@@ -153,7 +201,8 @@ void ep_dev_info(const struct ep_dev *dev, struct ep_dev_info *info);
  */
 void ep_dev_host_mac(const struct ep_dev *dev, uint8_t mac[6]);
 
-/** Whether the link is up: for a virtual device, whether its far end is there. Does not block. */
+/** Whether the link is up: for a virtual device, whether its far end is there. A kernel interface that is down was refused at ep_dev_open().
+ *  Does not block. */
 bool ep_dev_link_up(const struct ep_dev *dev);
 
 /** Packet buffers for sending on a queue. Borrowed. */
@@ -237,3 +286,13 @@ void ep_dev_stats(struct ep_dev *dev, struct ep_dev_stats *stats);
  *   0, -EAGAIN (their number went on changing), -ENOMEM, -E2BIG (over EP_NIC_COUNTERS_MAX) or -errno of driver or kernel.
  */
 int ep_dev_xstats(const struct ep_dev *dev, struct ep_nic_sample *sample);
+
+/**
+ * Read the counters while no worker receives, between two trials. A NIC counts what arrives, other devices what was taken from them: what waits in a NIC's
+ * rings is thrown away until counters and rings agree, so that others who talk on the link do not make one trial's account of the other's frames. As ep_dev_stats()
+ * but for PCI.
+ *
+ * @return
+ *   What was thrown away since the last worker received; it is in ipackets [packets].
+ */
+uint32_t ep_dev_stats_settled(struct ep_dev *dev, struct ep_dev_stats *stats);

@@ -18,6 +18,8 @@ info_mode(const struct ep_dev *dev)
 		return dev_xdp_mode(dev);
 	case EP_DEV_AF_PACKET:
 		return "copy of every packet (AF_PACKET)";
+	case EP_DEV_PCI:
+		return dev->mode;
 	case EP_DEV_VDEV:
 		break;
 	}
@@ -41,6 +43,9 @@ info_drops_are_known(const struct ep_dev *dev, const char *driver)
 {
 	static const char *const holding_back[] = {"net_ring", "net_memif", "net_null"};
 
+	/* What a hypervisor drops in front of a full ring is known to it alone. */
+	if (dev->spec.kind == EP_DEV_PCI)
+		return strcmp(driver, "net_virtio") != 0;
 	if (dev->spec.kind != EP_DEV_VDEV)
 		return true;
 	for (size_t i = 0; i < EP_ARRAY_LEN(holding_back); i++)
@@ -81,11 +86,19 @@ ep_dev_link_up(const struct ep_dev *dev)
 {
 	struct rte_eth_link link = {0};
 
+	if (dev->spec.kind != EP_DEV_PCI && dev->spec.kind != EP_DEV_VDEV)
+		return true;
 	return rte_eth_link_get_nowait(dev->port_id, &link) == 0 &&
 		link.link_status == RTE_ETH_LINK_UP;
 }
 
-/* The speed is the kernel's: DPDK's virtual devices state a fixed 10 Gbit/s that means nothing. */
+/* The kernel's, or a NIC's own: DPDK's virtual devices state a fixed 10 Gbit/s that means nothing. */
+static uint64_t
+info_speed_bps(const struct ep_dev *dev)
+{
+	return dev->spec.kind == EP_DEV_PCI ? dev_pci_speed_bps(dev) : dev->link.speed_bps;
+}
+
 void
 ep_dev_info(const struct ep_dev *dev, struct ep_dev_info *info)
 {
@@ -95,7 +108,7 @@ ep_dev_info(const struct ep_dev *dev, struct ep_dev_info *info)
 		.port_id = dev->port_id,
 		.queue_pairs = dev->queue_pairs,
 		.socket_id = rte_eth_dev_socket_id(dev->port_id),
-		.speed_bps = dev->link.speed_bps,
+		.speed_bps = info_speed_bps(dev),
 		.checksum_offload = dev->checksum_offload,
 		.kernel = dev->link.ifindex != 0,
 		.ifindex = dev->link.ifindex,

@@ -63,15 +63,15 @@ dev_hotplug(struct ep_dev *dev, const char *name, const char *args)
 /*
  * Whether packet buffers may lie across small pages. Without huge pages DPDK lets none do so, which leaves one of a usual size on a
  * page, all at the same place of it, and so in the same few sets of the caches. Only a device that hands pages on minds (AF_XDP's UMEM);
- * the other virtual ones copy.
+ * the other virtual ones copy. A NIC takes a buffer by one address, so it must lie in one piece, and has huge pages where that costs nothing.
  */
 static bool
 port_packs_pool(const struct ep_dev *dev)
 {
 	struct rte_eth_dev_info info;
 
-	return rte_eth_dev_info_get(dev->port_id, &info) == 0 && info.driver_name != NULL &&
-		strcmp(info.driver_name, "net_af_xdp") != 0;
+	return dev->spec.kind != EP_DEV_PCI && rte_eth_dev_info_get(dev->port_id, &info) == 0 &&
+		info.driver_name != NULL && strcmp(info.driver_name, "net_af_xdp") != 0;
 }
 
 /* As rte_pktmbuf_pool_create(), which knows no flags. */
@@ -242,26 +242,32 @@ dev_port_open(struct ep_dev *dev, const struct dev_port_cfg *cfg, struct ep_err 
 	return 0;
 }
 
-/* Throw away what a queue holds; at most what fits in it, so that this ends under load, too. */
-static void
+/* Throw away what a queue holds; at most what fits in it, so that this ends under load, too. Returns how many packets. */
+static uint32_t
 port_queue_drain(const struct ep_dev *dev, uint16_t queue)
 {
 	struct rte_mbuf *burst[PORT_DRAIN_BURST];
+	uint32_t drained = 0;
 
 	for (uint32_t done = 0; done < dev->rx_descs; done += PORT_DRAIN_BURST) {
 		const uint16_t n = rte_eth_rx_burst(dev->port_id, queue, burst, PORT_DRAIN_BURST);
 
 		if (n == 0)
-			return;
+			break;
 		rte_pktmbuf_free_bulk(burst, n);
+		drained += n;
 	}
+	return drained;
 }
 
-void
+uint32_t
 dev_port_drain(const struct ep_dev *dev)
 {
+	uint32_t drained = 0;
+
 	for (uint16_t q = 0; q < dev->queue_pairs; q++)
-		port_queue_drain(dev, q);
+		drained += port_queue_drain(dev, q);
+	return drained;
 }
 
 void
@@ -272,7 +278,7 @@ dev_port_close(struct ep_dev *dev)
 			rte_eth_dev_stop(dev->port_id);
 		if (rte_eth_dev_is_valid_port(dev->port_id))
 			rte_eth_dev_close(dev->port_id);
-		rte_eal_hotplug_remove("vdev", dev->vdev);
+		rte_eal_hotplug_remove(dev->bus, dev->vdev);
 	}
 	dev_sockets_close(&dev->sockets);
 	for (uint16_t q = 0; q < DEV_QUEUES_MAX; q++)

@@ -5,26 +5,57 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define AF_PACKET_PREFIX "af_packet:"
-#define SHAPES "an interface (eth1), af_packet:INTERFACE, or a DPDK virtual device (net_memif0,...)"
+#define SHAPES                                                                               \
+	"an interface (eth1), af_packet:INTERFACE, a PCI address (0000:01:00.0), or a DPDK " \
+	"virtual device (net_memif0,...)"
+#define PCI_DOMAIN_DIGITS 8
+#define PCI_DEVICE_MAX 0x1f
+#define PCI_FUNCTION_MAX 7
 
-/* [domain:]bus:device.function, all hexadecimal. */
+/* Names of interfaces have no colon, and other prefixes have letters beyond f. */
 static bool
 spec_is_pci(const char *text)
 {
-	unsigned int part[4];
-	int end = -1;
+	return strchr(text, ':') != NULL &&
+		strspn(text, "0123456789abcdefABCDEF:.") == strlen(text);
+}
 
-	if (strspn(text, "0123456789abcdefABCDEF:.") != strlen(text))
+/* A hexadecimal number of 1 to @p digits_max digits that ends with @p end, which is passed over. */
+static bool
+pci_field(const char **text, size_t digits_max, char end, unsigned long *value)
+{
+	const size_t digits = strspn(*text, "0123456789abcdefABCDEF");
+
+	if (digits == 0 || digits > digits_max || (*text)[digits] != end)
 		return false;
-	if (sscanf(text, "%4x:%2x:%2x.%1x%n", &part[0], &part[1], &part[2], &part[3], &end) == 4 &&
-		end > 0 && text[end] == '\0')
-		return true;
-	end = -1;
-	return sscanf(text, "%2x:%2x.%1x%n", &part[0], &part[1], &part[2], &end) == 3 && end > 0 &&
-		text[end] == '\0';
+	*value = strtoul(*text, NULL, 16);
+	*text += digits + (end != '\0');
+	return true;
+}
+
+/* [domain:]bus:device.function, all hexadecimal. The domain has four digits, or more where a bridge makes domains of its own (VMD). */
+static int
+spec_pci(const char *text, struct ep_dev_spec *spec, struct ep_err *err)
+{
+	const bool has_domain = strchr(text, ':') != strrchr(text, ':');
+	unsigned long domain = 0, bus = 0, device = 0, function = 0;
+	const char *at = text;
+	const bool fits = (!has_domain || pci_field(&at, PCI_DOMAIN_DIGITS, ':', &domain)) &&
+		pci_field(&at, 2, ':', &bus) && pci_field(&at, 2, '.', &device) &&
+		pci_field(&at, 1, '\0', &function);
+
+	if (!fits || device > PCI_DEVICE_MAX || function > PCI_FUNCTION_MAX)
+		return ep_err_set(err, -EINVAL,
+			"--dev %.300s: not a PCI address; allowed is [domain:]bus:device.function, "
+			"as 0000:01:00.0 (device 0 to 1f, function 0 to 7)",
+			text);
+	snprintf(spec->pci, sizeof(spec->pci), "%04lx:%02lx:%02lx.%lx", domain, bus, device,
+		function);
+	return 0;
 }
 
 /* What the kernel accepts as the name of an interface (dev_valid_name), with room for its NUL. */
@@ -71,12 +102,10 @@ ep_dev_spec_parse(const char *text, struct ep_dev_spec *spec, struct ep_err *err
 
 	if (text[0] == '\0')
 		return ep_err_set(err, -EINVAL, "--dev is empty; allowed: " SHAPES);
-	if (spec_is_pci(text))
-		return ep_err_set(err, -ENOTSUP,
-			"--dev %s: PCI addresses are not supported in this version; leave the NIC "
-			"with the kernel and name its interface (eth1)",
-			text);
-	if (strncmp(text, "net_", strlen("net_")) == 0) {
+	if (spec_is_pci(text)) {
+		out.kind = EP_DEV_PCI;
+		ret = spec_pci(text, &out, err);
+	} else if (strncmp(text, "net_", strlen("net_")) == 0) {
 		out.kind = EP_DEV_VDEV;
 		ret = spec_vdev(text, &out, err);
 	} else if (strncmp(text, AF_PACKET_PREFIX, strlen(AF_PACKET_PREFIX)) == 0) {
@@ -88,4 +117,10 @@ ep_dev_spec_parse(const char *text, struct ep_dev_spec *spec, struct ep_err *err
 	if (ret == 0)
 		*spec = out;
 	return ret;
+}
+
+bool
+ep_dev_spec_is_kernel(const struct ep_dev_spec *spec)
+{
+	return spec->kind == EP_DEV_AF_XDP || spec->kind == EP_DEV_AF_PACKET;
 }

@@ -4,6 +4,8 @@
 
 #include <rte_ethdev.h>
 
+#define SETTLE_ROUNDS 16 /* A flood of others has no end. */
+
 /* The AF_XDP driver's own imissed is a part of what its sockets report, so it is not added. */
 static uint64_t
 stats_imissed(struct ep_dev *dev, const struct rte_eth_stats *st)
@@ -16,6 +18,7 @@ stats_imissed(struct ep_dev *dev, const struct rte_eth_stats *st)
 		return st->imissed + dev->packet_drops;
 	case EP_DEV_MEMORY:
 	case EP_DEV_VDEV:
+	case EP_DEV_PCI:
 		break;
 	}
 	return st->imissed;
@@ -65,4 +68,22 @@ ep_dev_stats(struct ep_dev *dev, struct ep_dev_stats *stats)
 	stats->imissed -= base->imissed;
 	stats->ierrors -= base->ierrors;
 	stats->rx_nombuf -= base->rx_nombuf;
+}
+
+uint32_t
+ep_dev_stats_settled(struct ep_dev *dev, struct ep_dev_stats *stats)
+{
+	uint32_t left = 0;
+
+	for (int i = 0; i < SETTLE_ROUNDS; i++) {
+		uint32_t more;
+
+		ep_dev_stats(dev, stats);
+		more = dev->spec.kind == EP_DEV_PCI ? dev_port_drain(dev) : 0;
+		left += more;
+		/* Nothing had come when they were read, or nothing since. */
+		if (more == 0)
+			break;
+	}
+	return left;
 }

@@ -18,6 +18,9 @@ static const struct ep_doctor_driver drivers[] = {
 		"RSS fixed by the host, checksum; no flow rules, no time stamps"},
 	{"virtio_net", "virtio", V(4, 14), V(6, 13), 3506, false, false, false,
 		"RSS where the host offers it; no flow rules, no time stamps"},
+	/* The same without an interface: what is bound to the PCI device then. */
+	{"virtio-pci", "virtio", V(4, 14), V(6, 13), 3506, false, false, false,
+		"RSS where the host offers it; no flow rules, no time stamps"},
 	{"hv_netvsc", "netvsc", V(5, 19), 0, 3506, false, true, false,
 		"RSS and checksum as the host offers; no flow rules, no time stamps"},
 	{"mana", "mana", V(6, 0), 0, 3506, false, false, true,

@@ -214,8 +214,9 @@ struct ep_doctor_facts {
 	const struct ep_plan_cfg
 		*plan_cfg;    /**< What it was made from; NULL where plan is. Borrowed. */
 	char plan_error[256]; /**< Why there is none although a device was named; "". */
-	char dev_error[512];  /**< Why a --dev cannot be used in this version; "": all can. */
-	const char *ports;    /**< The range under test as text. Borrowed. */
+	char dev_error
+		[512]; /**< What keeps DPDK from a PCI device that is bound for it; "": nothing. */
+	const char *ports;              /**< The range under test as text. Borrowed. */
 	uint16_t port_first, port_last; /**< Its bounds. */
 };
 

@@ -205,7 +205,7 @@ judge_channels(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 
 /* --- IOMMU ------------------------------------------------------------------------------------------------------------------ */
 
-/* Only PCI devices that are bound to vfio-pci need it; interfaces that stay with the kernel do not. */
+/* Only PCI devices that are bound to vfio-pci need it; those whose driver shares them, and interfaces that stay with the kernel, do not. */
 static void
 judge_iommu(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 {
@@ -213,8 +213,11 @@ judge_iommu(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 	struct ep_doctor_finding *x = doctor_add(r, "iommu", NULL, EP_DOCTOR_OK);
 	bool needed = false;
 
-	for (uint32_t n = 0; n < f->nic_count; n++)
-		needed |= f->nic[n].use == EP_DOCTOR_USE_PCI;
+	for (uint32_t n = 0; n < f->nic_count; n++) {
+		const struct ep_doctor_driver *d = ep_doctor_driver(f->nic[n].driver);
+
+		needed |= f->nic[n].use == EP_DOCTOR_USE_PCI && (d == NULL || !d->bifurcated);
+	}
 	if (i->group_count > 0) {
 		doctor_say(x, "the IOMMU is on (%u group%s): vfio-pci can be used", i->group_count,
 			i->group_count == 1 ? "" : "s");

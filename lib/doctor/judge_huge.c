@@ -56,6 +56,16 @@ ep_doctor_huge_goal(const struct ep_doctor_facts *facts, struct ep_doctor_huge_g
 	return true;
 }
 
+/* A NIC on DPDK's own driver takes no other memory. NULL: there is none. */
+static const char *
+device_without(const struct ep_doctor_facts *f)
+{
+	for (uint32_t i = 0; i < f->nic_count; i++)
+		if (f->nic[i].use == EP_DOCTOR_USE_PCI)
+			return doctor_nic_name(&f->nic[i]);
+	return NULL;
+}
+
 /* "node 0: 138 of 138 free, node 1: 0 of 0 free" and, where there are any, those of 1 GiB. */
 static const char *
 nodes_text(char *buf, size_t len, const struct ep_doctor_memory *m)
@@ -112,9 +122,14 @@ say_short(const struct ep_doctor_facts *f, const struct ep_doctor_huge_goal *goa
 	struct ep_doctor_finding *x, const char *nodes)
 {
 	const unsigned long long needed = pages_needed(&f->memory);
-	const char *device;
+	const char *device = device_without(f);
 
-	if (goal->node >= 0 && node_short(f, &device) != NULL)
+	if (device != NULL)
+		doctor_say(x,
+			"too few huge pages of 2 MiB%s (%s; %llu needed): a PCI device such as %s "
+			"takes no other memory for its packets",
+			goal->node >= 0 ? " on the node of the device" : "", nodes, needed, device);
+	else if (goal->node >= 0 && node_short(f, &device) != NULL)
 		doctor_say(x,
 			"too few huge pages of 2 MiB on node %d, where %s is (%s; %llu needed): "
 			"its packets would be in another node's memory, or in small pages",
@@ -134,10 +149,12 @@ doctor_judge_hugepages(const struct ep_doctor_facts *f, struct ep_doctor_report 
 	char nodes[256];
 
 	nodes_text(nodes, sizeof(nodes), &f->memory);
+	x->status = device_without(f) != NULL ? EP_DOCTOR_STOP : EP_DOCTOR_WARN;
 	if (!f->memory.huge_known) {
-		doctor_say(x,
-			"this kernel has no huge pages of 2 MiB; everyport runs without them, "
-			"with more misses of the TLB");
+		doctor_say(x, "this kernel has no huge pages of 2 MiB; %s",
+			device_without(f) != NULL
+				? "a PCI device takes no other memory for its packets"
+				: "everyport runs without them, with more misses of the TLB");
 		return;
 	}
 	if (!ep_doctor_huge_goal(f, &goal)) {

@@ -55,7 +55,7 @@ driver_of_interface(const struct ep_doctor_nic *n, struct ep_doctor_finding *x)
 	} else {
 		doctor_say(x,
 			"%s (%s, %s) carries nothing: AF_XDP takes it as it is; for a program "
-			"that needs it whole: sudo dpdk-devbind.py -b vfio-pci %s",
+			"that needs it whole: sudo dpdk-devbind.py --bind=vfio-pci %s",
 			n->name, n->driver, n->pci, n->pci);
 	}
 }
@@ -66,7 +66,7 @@ driver_to_bind(const struct ep_doctor_nic *n, struct ep_doctor_finding *x)
 {
 	const char *carries = nic_carries(n);
 
-	x->status = EP_DOCTOR_WARN;
+	x->status = EP_DOCTOR_STOP;
 	if (carries != NULL) {
 		doctor_say(x,
 			"%s is %s of the kernel (%s) and carries %s: binding it to vfio-pci would "
@@ -77,7 +77,7 @@ driver_to_bind(const struct ep_doctor_nic *n, struct ep_doctor_finding *x)
 	doctor_say(x, "%s is bound to %s%s%s, not to vfio-pci", n->pci,
 		n->driver[0] != '\0' ? n->driver : "no driver", n->name[0] != '\0' ? " as " : "",
 		n->name);
-	doctor_fix(x, "sudo modprobe vfio-pci && sudo dpdk-devbind.py -b vfio-pci %s", n->pci);
+	doctor_fix(x, "sudo modprobe vfio-pci && sudo dpdk-devbind.py --bind=vfio-pci %s", n->pci);
 }
 
 static void
@@ -93,7 +93,7 @@ judge_driver(const struct ep_doctor_nic *n, struct ep_doctor_report *r)
 		doctor_say(x,
 			"%s is bound to %s, where AF_XDP cannot reach it: it has no interface",
 			n->pci, n->driver);
-		doctor_fix(x, "sudo dpdk-devbind.py -b %s %s",
+		doctor_fix(x, "sudo dpdk-devbind.py --bind=%s %s",
 			n->former[0] != '\0' ? n->former : "KERNEL_DRIVER", n->pci);
 	} else if (n->use == EP_DOCTOR_USE_PCI && !(d != NULL && d->bifurcated)) {
 		driver_to_bind(n, x);
@@ -101,7 +101,7 @@ judge_driver(const struct ep_doctor_nic *n, struct ep_doctor_report *r)
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(
 			x, "%s has no interface: no driver of the kernel is bound to it", n->pci);
-		doctor_fix(x, "sudo dpdk-devbind.py -b %s %s",
+		doctor_fix(x, "sudo dpdk-devbind.py --bind=%s %s",
 			n->former[0] != '\0' ? n->former : "KERNEL_DRIVER", n->pci);
 	} else {
 		driver_of_interface(n, x);
@@ -351,15 +351,18 @@ judge_nic(
 			doctor_add(r, "device", doctor_nic_name(n), EP_DOCTOR_STOP);
 
 		doctor_say(x, "--dev %s: there is no such device", doctor_nic_name(n));
-		doctor_fix(x, "ip -br link");
+		doctor_fix(x, n->use == EP_DOCTOR_USE_PCI ? "lspci -D" : "ip -br link");
 		return;
 	}
 	judge_driver(n, r);
 	judge_pmd(n, r);
 	if (n->name[0] == '\0')
 		return;
-	judge_link(n, r);
 	judge_firmware(n, r);
+	/* By its address it is DPDK's own driver's, which brings the link up itself and knows nothing of XDP. */
+	if (n->use == EP_DOCTOR_USE_PCI)
+		return;
+	judge_link(n, r);
 	judge_mtu(f, n, r);
 	judge_xdp(f, n, r);
 	judge_rings(n, r);

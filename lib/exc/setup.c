@@ -88,12 +88,26 @@ gateways_add(const struct ep_exc *exc, const struct ep_exc_cfg *cfg, struct ep_e
 	return 0;
 }
 
+/* A NIC without these groups would leave neighbours of IPv6 without an answer. */
+static int
+neighbours_hear(struct ep_exc *exc, const struct ep_exc_cfg *cfg, struct ep_err *err)
+{
+	struct ep_wire_ip ip[EP_EXC_ADDRS_MAX];
+
+	for (uint32_t i = 0; i < cfg->addr_count; i++)
+		ip[i] = cfg->addr[i].ip;
+	return ep_dev_hear_neighbours(exc->dev, ip, cfg->addr_count, err);
+}
+
 int
 exc_setup(struct ep_exc *exc, const struct ep_exc_cfg *cfg, struct ep_err *err)
 {
 	struct ep_netlink_set set = {.mtu_bytes = exc->info.mtu_bytes};
 	int ret;
 
+	ret = neighbours_hear(exc, cfg, err);
+	if (ret < 0)
+		return ret;
 	ep_dev_host_mac(exc->dev, set.mac);
 	knobs_set(exc);
 	ret = ep_netlink_set(exc->ifindex, &set);

@@ -19,7 +19,8 @@ struct rte_ring;
 struct ep_slowdev;
 
 /**
- * Make a stack on an open device.
+ * Make a stack on an open device, which is told to receive the multicast of IPv6's neighbour discovery where an address is of that
+ * family (RFC 4861 section 7.2.1; see ep_slowdev_warning()).
  *
  * @param dev
  *   Borrowed until ep_slowdev_destroy().
@@ -38,6 +39,9 @@ void ep_slowdev_destroy(struct ep_slowdev *s);
 
 /** The stack, for its addresses and neighbours. Borrowed. */
 struct ep_slow_stack *ep_slowdev_stack(struct ep_slowdev *s);
+
+/** What this device's driver cannot do for the stack, as a sentence; "": nothing. Borrowed until ep_slowdev_destroy(). */
+const char *ep_slowdev_warning(const struct ep_slowdev *s);
 
 /** Rings for the engine. Borrowed until ep_slowdev_destroy(). */
 void ep_slowdev_rings(struct ep_slowdev *s, struct rte_ring **slow_rx, struct rte_ring **slow_tx);

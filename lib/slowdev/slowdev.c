@@ -23,6 +23,7 @@ struct ep_slowdev {
 	struct rte_ring *tx;
 	const struct ep_slow_match *match;
 	struct ep_slow_icmp *account;
+	struct ep_err warning;
 };
 
 static struct rte_ring *
@@ -33,6 +34,16 @@ ring_create(const struct ep_slowdev *s, const char *way)
 	snprintf(name, sizeof(name), "ep_slow%u_%s", s->info.port_id, way);
 	/* Frames come in from any worker and are taken by one thread; frames out have one of each. */
 	return rte_ring_create(name, RING_FRAMES, s->info.socket_id, RING_F_SC_DEQ);
+}
+
+static void
+groups_join(struct ep_slowdev *s, const struct ep_slow_cfg *cfg)
+{
+	struct ep_wire_ip ip[EP_ARRAY_LEN(cfg->addr)];
+
+	for (uint32_t i = 0; i < cfg->addr_count; i++)
+		ip[i] = cfg->addr[i].ip;
+	ep_dev_hear_neighbours(s->dev, ip, cfg->addr_count, &s->warning);
 }
 
 int
@@ -57,6 +68,7 @@ ep_slowdev_create(struct ep_dev *dev, struct ep_slow_cfg *cfg, uint64_t now_ns,
 			s->info.name);
 		goto fail;
 	}
+	groups_join(s, cfg);
 	*out = s;
 	return 0;
 
@@ -90,6 +102,12 @@ struct ep_slow_stack *
 ep_slowdev_stack(struct ep_slowdev *s)
 {
 	return s->stack;
+}
+
+const char *
+ep_slowdev_warning(const struct ep_slowdev *s)
+{
+	return s->warning.text;
 }
 
 void

@@ -52,16 +52,23 @@ spec_tells_devices_by_their_shape(void **state)
 		enum ep_dev_kind kind;
 		const char *ifname;
 		const char *vdev;
+		const char *pci;
 	} row[] = {
-		{"eth1", EP_DEV_AF_XDP, "eth1", ""},
-		{"enp0s31f6.100", EP_DEV_AF_XDP, "enp0s31f6.100", ""},
-		{"a", EP_DEV_AF_XDP, "a", ""},
-		{"fifteen_letters", EP_DEV_AF_XDP, "fifteen_letters", ""},
-		{"af_packet:eth1", EP_DEV_AF_PACKET, "eth1", ""},
-		{"af_packet", EP_DEV_AF_XDP, "af_packet", ""},
-		{"net_memif0,role=server", EP_DEV_VDEV, "", "net_memif0,role=server"},
-		{"net_null0", EP_DEV_VDEV, "", "net_null0"},
-		{"dead", EP_DEV_AF_XDP, "dead", ""},
+		{"eth1", EP_DEV_AF_XDP, "eth1", "", ""},
+		{"enp0s31f6.100", EP_DEV_AF_XDP, "enp0s31f6.100", "", ""},
+		{"a", EP_DEV_AF_XDP, "a", "", ""},
+		{"fifteen_letters", EP_DEV_AF_XDP, "fifteen_letters", "", ""},
+		{"af_packet:eth1", EP_DEV_AF_PACKET, "eth1", "", ""},
+		{"af_packet", EP_DEV_AF_XDP, "af_packet", "", ""},
+		{"net_memif0,role=server", EP_DEV_VDEV, "", "net_memif0,role=server", ""},
+		{"net_null0", EP_DEV_VDEV, "", "net_null0", ""},
+		{"dead", EP_DEV_AF_XDP, "dead", "", ""},
+		{"0000:01:00.0", EP_DEV_PCI, "", "", "0000:01:00.0"},
+		{"01:00.7", EP_DEV_PCI, "", "", "0000:01:00.7"},
+		{"ABCD:ef:1f.1", EP_DEV_PCI, "", "", "abcd:ef:1f.1"},
+		{"1:2.3", EP_DEV_PCI, "", "", "0000:01:02.3"},
+		{"10000:e1:00.0", EP_DEV_PCI, "", "", "10000:e1:00.0"},
+		{"00000000:01:00.0", EP_DEV_PCI, "", "", "0000:01:00.0"},
 	};
 
 	(void)state;
@@ -73,6 +80,8 @@ spec_tells_devices_by_their_shape(void **state)
 		assert_int_equal(spec.kind, row[i].kind);
 		assert_string_equal(spec.ifname, row[i].ifname);
 		assert_string_equal(spec.vdev, row[i].vdev);
+		assert_string_equal(spec.pci, row[i].pci);
+		assert_int_equal(ep_dev_spec_is_kernel(&spec), row[i].ifname[0] != '\0');
 	}
 }
 
@@ -92,9 +101,17 @@ spec_refuses_what_is_no_device(void **state)
 		{"../eth1", -EINVAL, "not the name"},
 		{"..", -EINVAL, "not the name"},
 		{"eth 1", -EINVAL, "not the name"},
-		{"0000:01:00.0", -ENOTSUP, "PCI"},
-		{"01:00.7", -ENOTSUP, "PCI"},
-		{"ABCD:ef:1f.1", -ENOTSUP, "PCI"},
+		{"0000:01:20.0", -EINVAL, "not a PCI address"},
+		{"0000:01:00.8", -EINVAL, "function 0 to 7"},
+		{"0000:01:00", -EINVAL, "not a PCI address"},
+		{"0000:01:00.", -EINVAL, "not a PCI address"},
+		{"0000:01:00.0.", -EINVAL, "not a PCI address"},
+		{"0000:01:00.00", -EINVAL, "not a PCI address"},
+		{"000000000:01:00.0", -EINVAL, "not a PCI address"},
+		{"0000:001:00.0", -EINVAL, "not a PCI address"},
+		{":01:00.0", -EINVAL, "not a PCI address"},
+		{"0:0:1:0.0", -EINVAL, "not a PCI address"},
+		{"01:00.0,x=1", -EINVAL, "not the name"},
 	};
 	char longest[300];
 
@@ -157,6 +174,10 @@ static void
 eal_refuses_what_it_cannot_have_and_keeps_stdout_clean(void **state)
 {
 	static const uint16_t no_core[] = {1023};
+	static const struct ep_dev_spec no_nic[] = {
+		{.kind = EP_DEV_VDEV, .vdev = "net_null0"},
+		{.kind = EP_DEV_PCI, .pci = "ffff:ff:1f.7"},
+	};
 	const struct {
 		struct ep_dev_eal_cfg cfg;
 		int code;
@@ -168,6 +189,8 @@ eal_refuses_what_it_cannot_have_and_keeps_stdout_clean(void **state)
 		{{.memory_mib = 64, .worker_count = 1, .cores = no_core}, -EINVAL, "1023"},
 		{{.memory_mib = 64, .worker_count = RTE_MAX_LCORE}, -EINVAL, "workers"},
 		{{.memory_mib = 900000000}, -ENOMEM, "900000000 MiB"},
+		{{.memory_mib = 64, .dev = no_nic, .dev_count = 2}, -ENODEV,
+			"ffff:ff:1f.7: there is no such PCI device"},
 	};
 
 	(void)state;

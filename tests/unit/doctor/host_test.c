@@ -129,6 +129,21 @@ huge_unsupported(struct ep_doctor_facts *f)
 }
 
 static void
+huge_none_for_pci(struct ep_doctor_facts *f)
+{
+	huge_none(f);
+	f->nic[0].use = EP_DOCTOR_USE_PCI;
+	f->nic[0].name[0] = '\0';
+}
+
+static void
+huge_unsupported_for_pci(struct ep_doctor_facts *f)
+{
+	huge_unsupported(f);
+	f->nic[0].use = EP_DOCTOR_USE_PCI;
+}
+
+static void
 huge_of_another_user(struct ep_doctor_facts *f)
 {
 	f->memory.node[0].free_2m = 40;
@@ -394,6 +409,10 @@ static const struct good_case cases[] = {
 	{"raised in part", huge_fixed_in_part, "hugepages", EP_DOCTOR_WARN,
 		"from 0 to 60 only, of 100", "echo 100"},
 	{"not raised", huge_refused, "hugepages", EP_DOCTOR_WARN, "Permission denied", "echo 100"},
+	{"none, and a NIC on PCI", huge_none_for_pci, "hugepages", EP_DOCTOR_STOP,
+		"0000:01:00.0 takes no other memory", "echo 100 | sudo tee"},
+	{"a kernel without them, and a NIC on PCI", huge_unsupported_for_pci, "hugepages",
+		EP_DOCTOR_STOP, "takes no other memory", ""},
 	{"a kernel without them", huge_unsupported, "hugepages", EP_DOCTOR_WARN, "no huge pages",
 		""},
 
@@ -464,7 +483,7 @@ static const struct good_can can[] = {
 	{"kernel", true, true, true},
 	{"local_ports", true, true, false},
 	{"memory", true, true, true},
-	{"hugepages", true, true, false},
+	{"hugepages", true, true, true},
 	{"thp", true, true, false},
 	{"memory_channels", true, true, false},
 	{"iommu", true, true, false},

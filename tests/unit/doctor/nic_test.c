@@ -22,7 +22,7 @@ missing(struct ep_doctor_facts *f)
 static void
 refused(struct ep_doctor_facts *f)
 {
-	SET(f->dev_error, "--dev 0000:01:00.0: PCI addresses are not supported in this version");
+	SET(f->dev_error, "--dev 0000:01:00.0: another program has its group 7 of vfio");
 }
 
 static void
@@ -309,8 +309,7 @@ static const struct good_case cases[] = {
 	{"no NIC at all", no_nic, "device", EP_DOCTOR_WARN, "no NIC", ""},
 	{"a device that is not there", missing, "device", EP_DOCTOR_STOP,
 		"eth1: there is no such device", "ip -br link"},
-	{"one that this version cannot open", refused, "device", EP_DOCTOR_STOP, "not supported",
-		""},
+	{"one that DPDK cannot have", refused, "device", EP_DOCTOR_STOP, "another program", ""},
 
 	{"a free NIC", NULL, "driver", EP_DOCTOR_OK, "carries nothing", ""},
 	{"the default route", default_route, "driver", EP_DOCTOR_OK, "never bind it", ""},
@@ -320,14 +319,14 @@ static const struct good_case cases[] = {
 		"0000:01:00.0 is bound to vfio-pci", ""},
 	{"mlx5 by its address", mlx5_by_pci, "driver", EP_DOCTOR_OK, "shares it with the kernel",
 		""},
-	{"a NIC by its address", by_pci, "driver", EP_DOCTOR_WARN, "not to vfio-pci",
-		"dpdk-devbind.py -b vfio-pci 0000:01:00.0"},
-	{"the default route by its address", by_pci_with_route, "driver", EP_DOCTOR_WARN,
+	{"a NIC by its address", by_pci, "driver", EP_DOCTOR_STOP, "not to vfio-pci",
+		"dpdk-devbind.py --bind=vfio-pci 0000:01:00.0"},
+	{"the default route by its address", by_pci_with_route, "driver", EP_DOCTOR_STOP,
 		"cut the host off", ""},
 	{"bound to vfio-pci", on_vfio, "driver", EP_DOCTOR_WARN, "has no interface",
-		"dpdk-devbind.py -b ixgbe 0000:01:00.0"},
+		"dpdk-devbind.py --bind=ixgbe 0000:01:00.0"},
 	{"no driver", unbound, "driver", EP_DOCTOR_WARN, "no driver of the kernel",
-		"-b ixgbe 0000:01:00.0"},
+		"--bind=ixgbe 0000:01:00.0"},
 
 	{"a driver of DPDK's", NULL, "pmd", EP_DOCTOR_OK, "net_ixgbe", ""},
 	{"none of DPDK's", veth, "pmd", EP_DOCTOR_OK, "no driver of its own", ""},
@@ -386,7 +385,7 @@ static const struct good_case cases[] = {
 
 static const struct good_can can[] = {
 	{"device", true, true, true},
-	{"driver", true, true, false},
+	{"driver", true, true, true},
 	{"pmd", true, false, false},
 	{"link", true, true, true},
 	{"firmware", true, false, false},

@@ -444,8 +444,8 @@ an_untuned_bare_host_is_told_about_each_thing(void **state)
 	found(f, "governor", EP_DOCTOR_WARN, "powersave");
 	found(f, "isolation", EP_DOCTOR_WARN, "isolcpus=2-3");
 	found(f, "smt", EP_DOCTOR_WARN, "2 and 3 are threads of one core");
-	found(f, "hugepages", EP_DOCTOR_WARN, "echo 50 |");
-	found(f, "driver", EP_DOCTOR_WARN, "dpdk-devbind.py -b vfio-pci 0000:01:00.1");
+	found(f, "hugepages", EP_DOCTOR_STOP, "echo 50 |");
+	found(f, "driver", EP_DOCTOR_STOP, "dpdk-devbind.py --bind=vfio-pci 0000:01:00.1");
 	free(f);
 	tree_put(t, "/sys/kernel/iommu_groups/0/type", "DMA\n");
 	tree_put(t, "/sys/devices/system/cpu/isolated", "2-3\n");
