@@ -387,8 +387,7 @@ report_equal(const struct ep_ctrl_report *a, const struct ep_ctrl_report *b)
 {
 	return a->trial == b->trial && a->port_count == b->port_count &&
 		a->has_pacing == b->has_pacing && pacing_equal(&a->pacing, &b->pacing) &&
-		icmp_equal(a->icmp, b->icmp) && nic_equal(a->nic, b->nic) &&
-		icmp_equal(a->icmp, b->icmp) && queues_equal(a, b) &&
+		icmp_equal(a->icmp, b->icmp) && nic_equal(a->nic, b->nic) && queues_equal(a, b) &&
 		memcmp(&a->totals, &b->totals, sizeof(a->totals)) == 0 &&
 		memcmp(a->up, b->up, a->port_count * sizeof(*a->up)) == 0 &&
 		memcmp(a->down_sent, b->down_sent, a->port_count * sizeof(*a->down_sent)) == 0;
