@@ -12,17 +12,6 @@ steering_say(struct steering *s, const char *step, const char *reason)
 	snprintf(s->reason, sizeof(s->reason), "%s", reason);
 }
 
-/* A sentence of a refusal begins with the device, whose name everybody who reads it knows. */
-static void
-device_strip(char *text)
-{
-	char *from = strstr(text, "--dev ");
-	char *to = from != NULL ? strstr(from, ": ") : NULL;
-
-	if (to != NULL)
-		memmove(from, to + 2, strlen(to + 2) + 1);
-}
-
 /* Returns whether there is nothing to choose. */
 static bool
 is_given(struct steering *s, const struct ep_dev_info *info)
@@ -84,7 +73,6 @@ steering_choose(struct steering *s, struct ep_dev *dev, const struct ep_dev_stee
 	ret = ep_dev_steer(dev, cfg, chosen, err);
 	if (ret == 0) {
 		steering_say(s, ep_plan_step_name(chosen->step), chosen->reason);
-		device_strip(s->reason);
 		s->rule_count = chosen->rule_count;
 		s->isolated = chosen->isolated;
 		s->expected_ratio = chosen->max_ratio;
