@@ -1,7 +1,9 @@
 #include "account.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +14,8 @@ account_init(struct account *a, uint32_t port_count)
 	a->port_count = port_count;
 	a->rx = calloc(port_count, sizeof(*a->rx));
 	a->tx = calloc(port_count, sizeof(*a->tx));
-	if (a->rx == NULL || a->tx == NULL) {
+	a->port_queue = calloc(port_count, sizeof(*a->port_queue));
+	if (a->rx == NULL || a->tx == NULL || a->port_queue == NULL) {
 		account_fini(a);
 		return -ENOMEM;
 	}
@@ -25,6 +28,8 @@ account_fini(struct account *a)
 	free(a->rx);
 	free(a->tx);
 	ep_nic_sample_fini(&a->nic_base);
+	free(a->port_queue);
+	a->port_queue = NULL;
 	a->rx = NULL;
 	a->tx = NULL;
 }
@@ -39,6 +44,8 @@ account_begin(struct account *a, struct ep_dev *dev)
 	ep_dev_stats_settled(dev, &a->base);
 	/* What cannot be read is not known, and says so itself. */
 	ep_dev_xstats(dev, &a->nic_base);
+	memset(a->port_queue, EP_RESULT_QUEUE_NONE, a->port_count);
+	a->queues.count = 0;
 }
 
 static void
@@ -109,6 +116,19 @@ collect_pacing(struct account *a, const struct ep_engine *e, uint32_t side,
 	collect_departures(&a->pacing, e, side);
 }
 
+static_assert(EP_ENGINE_QUEUES_MAX == EP_CTRL_QUEUES_MAX &&
+		EP_ENGINE_QUEUES_MAX == EP_RESULT_QUEUES_MAX &&
+		EP_ENGINE_QUEUE_NONE == EP_RESULT_QUEUE_NONE &&
+		EP_ENGINE_QUEUE_NONE == EP_CTRL_QUEUE_NONE,
+	"queues are handed on as they are");
+
+void
+account_steering(struct account *a, const struct steering *steering)
+{
+	snprintf(a->queues.steering, sizeof(a->queues.steering), "%s", steering->reason);
+	a->queues.expected_ratio = steering->expected_ratio;
+}
+
 void
 account_collect(struct account *a, const struct ep_engine *e, uint32_t side, struct ep_dev *dev,
 	const struct ep_engine_clock *clock)
@@ -132,6 +152,23 @@ account_collect(struct account *a, const struct ep_engine *e, uint32_t side, str
 	a->totals.jitter_ns = ep_engine_jitter_ns(e, side);
 	ep_engine_rx_ports(e, side, a->rx);
 	ep_engine_tx_ports(e, side, a->tx);
+	a->queues.count = ep_engine_queues(e, side, a->queues.received);
+	ep_engine_port_queues(e, side, a->port_queue);
+}
+
+int
+account_add_queues(struct ep_result *r, struct ep_result_trial *t, enum ep_result_dir dir,
+	const struct account *a)
+{
+	struct ep_result_spread *s = &r->spread[dir];
+
+	if (a->queues.count == 0)
+		return 0;
+	t->queues[dir].count = a->queues.count;
+	memcpy(t->queues[dir].received, a->queues.received, sizeof(t->queues[dir].received));
+	snprintf(s->steering, sizeof(s->steering), "%s", a->queues.steering);
+	s->expected_ratio = a->queues.expected_ratio;
+	return ep_result_add_port_queues(r, dir, a->port_queue);
 }
 
 void

@@ -19,7 +19,7 @@ struct visit {
 	struct ep_doctor_facts *facts;
 	struct ep_doctor_report *report;
 	char started[40];
-	struct doctor_plan *dev_plan;
+	struct devplan *dev_plan;
 };
 
 static int
@@ -133,7 +133,9 @@ visit_run(struct visit *v)
 	bool on = true;
 
 	host_utc(v->started, sizeof(v->started));
-	host_plan(v->config, 2, &v->plan);
+	/* Where the devices cannot be planned for, a finding says so; what else the plan is for, are two workers somewhere. */
+	if (host_plan(v->config, &v->plan, NULL) < 0)
+		v->plan = (struct host_plan){.worker_count = 2, .floating = true};
 	visit_look(v);
 	visit_fix(v);
 	if (!v->config->no_measure) {

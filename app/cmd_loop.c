@@ -4,6 +4,7 @@
 #include "output.h"
 #include "pairing.h"
 #include "session.h"
+#include "steering.h"
 #include "tcp.h"
 
 #include <ep_netlink.h>
@@ -21,6 +22,8 @@ struct loop {
 	struct ep_dev *dev[2];
 	struct ep_dev_wire wire;
 	struct ep_wire_ends ends[2];
+	struct steering steering[2];
+	struct ep_sched space;
 	struct neighbour_side neighbour[2];
 	struct ep_engine_clock clock;
 	struct ep_engine *engine;
@@ -78,26 +81,20 @@ loop_check(struct config *c, struct ep_err *err)
 	return output_check(c, err);
 }
 
+/* The queues of one end are joined to those of the other: both have as many as the one that needs more. */
 static int
-loop_pair(struct loop *l, uint16_t queue_pairs, struct ep_err *err)
+loop_pair(struct loop *l, struct ep_err *err)
 {
+	const struct host_port *port = l->plan.port;
 	const struct ep_dev_spec spec = {.kind = EP_DEV_MEMORY};
-	const struct ep_dev_cfg cfg = common_dev_cfg(l->config, &spec, queue_pairs);
+	const struct ep_dev_cfg cfg = common_dev_cfg(
+		l->config, &spec, &port[port[0].queue_count < port[1].queue_count ? 1 : 0]);
 
 	return ep_dev_pair_open(&cfg, l->dev, l->config->has_impair ? &l->wire : NULL, err);
 }
 
-/* A NIC gets a queue pair for each of its workers; an interface of the kernel decides itself. */
-static uint16_t
-loop_queue_pairs(const struct ep_dev_spec *spec, uint16_t pairs)
-{
-	if (spec->kind == EP_DEV_VDEV)
-		return 1;
-	return spec->kind == EP_DEV_PCI ? pairs : 0;
-}
-
 static int
-loop_devs(struct loop *l, uint16_t pairs, struct ep_err *err)
+loop_devs(struct loop *l, struct ep_err *err)
 {
 	const int first = pairing_second_first(l->config->dev);
 
@@ -109,8 +106,10 @@ loop_devs(struct loop *l, uint16_t pairs, struct ep_err *err)
 
 		if (ret < 0)
 			return ret;
-		cfg = common_dev_cfg(l->config, &spec, loop_queue_pairs(&spec, pairs));
+		cfg = common_dev_cfg(l->config, &spec, &l->plan.port[i]);
 		ret = ep_dev_open(&cfg, &l->dev[i], err);
+		if (ret == 0)
+			ret = common_queues_check(l->config, l->dev[i], err);
 		if (ret < 0)
 			return ret;
 	}
@@ -181,20 +180,45 @@ loop_arm(struct loop *l, struct ep_err *err)
 	return 0;
 }
 
-/* Workers of each side: half of them; a single one serves both. */
+/* The answers to what arrived at a queue arrive at the queue of the same number, where both NICs' keys can be set. */
+static const struct ep_plan_rss *
+loop_mirror(const struct loop *l, struct ep_plan_rss *mirror)
+{
+	const struct steering *up = &l->steering[1];
+
+	if (!up->has_rss ||
+		ep_plan_rss_mirror(&up->rss, &l->ends[0].src, &l->ends[1].src, mirror, NULL) < 0)
+		return NULL;
+	return mirror;
+}
+
+static int
+loop_steer(struct loop *l, struct ep_err *err)
+{
+	const struct config *c = l->config;
+	const enum ep_wire_family family = l->ends[0].src.family;
+	struct ep_sched_cfg space = common_space(c);
+	struct ep_plan_rss mirror;
+	int ret = steering_set(&l->steering[1], l->dev[1], c->range, false, family, NULL, err);
+
+	if (ret == 0)
+		ret = steering_set(&l->steering[0], l->dev[0], c->range, true, family,
+			loop_mirror(l, &mirror), err);
+	if (ret == 0)
+		ret = steering_sources(&l->steering[1], &l->steering[0], c->range, &l->ends[0].src,
+			&l->ends[1].src, &space, err);
+	return ret == 0 ? ep_sched_init(&l->space, &space, err) : ret;
+}
+
 static void
 loop_sides(struct loop *l, struct ep_engine_cfg *cfg)
 {
-	const uint32_t half = l->plan.worker_count / 2;
-
 	for (uint32_t i = 0; i < 2; i++) {
 		cfg->side[i] = (struct ep_engine_side_cfg){
 			.role = i == 0 ? EP_ENGINE_INITIATOR : EP_ENGINE_RESPONDER,
-			.dev = l->dev[i],
 			.ends = l->ends[i],
-			.first_worker = half > 0 ? i * half : 0,
-			.worker_count = half > 0 ? half : 1,
 		};
+		common_side(&l->plan.port[i], l->dev[i], &cfg->side[i]);
 		if (l->neighbour[i].slow != NULL)
 			ep_slowdev_rings(
 				l->neighbour[i].slow, &cfg->side[i].slow_rx, &cfg->side[i].slow_tx);
@@ -206,8 +230,8 @@ loop_engine(struct loop *l, struct ep_err *err)
 {
 	const struct config *c = l->config;
 	struct ep_engine_cfg cfg = common_engine_cfg(c, &l->plan, &l->clock);
-	int ret = common_space(c, &cfg.space, err);
 
+	cfg.space = l->space;
 	cfg.side_count = 2;
 	cfg.range = c->range;
 	cfg.known_addresses = c->dev_count == 0;
@@ -215,17 +239,14 @@ loop_engine(struct loop *l, struct ep_err *err)
 	cfg.wire = l->wire;
 	cfg.seed = c->seed;
 	loop_sides(l, &cfg);
-	return ret < 0 ? ret : ep_engine_create(&cfg, &l->engine, err);
+	return ep_engine_create(&cfg, &l->engine, err);
 }
 
 static int
 loop_open(struct loop *l, struct ep_err *err)
 {
 	const struct config *c = l->config;
-	const uint16_t pairs = l->plan.worker_count >= 2 && !c->has_impair
-		? (uint16_t)(l->plan.worker_count / 2)
-		: 1;
-	int ret = c->dev_count == 0 ? loop_pair(l, pairs, err) : loop_devs(l, pairs, err);
+	int ret = c->dev_count == 0 ? loop_pair(l, err) : loop_devs(l, err);
 
 	if (ret == 0 && c->addr_count > 0)
 		ret = neighbour_open(c, l->dev, l->neighbour, l->ends, err);
@@ -233,6 +254,8 @@ loop_open(struct loop *l, struct ep_err *err)
 		ret = loop_ends(l, err);
 	if (ret == 0)
 		ret = common_sizes_check(c, l->ends[0].src.family, err);
+	if (ret == 0)
+		ret = loop_steer(l, err);
 	if (ret == 0 && c->dev_count > 0)
 		ret = loop_arm(l, err);
 	if (ret == 0)
@@ -302,7 +325,9 @@ loop_session(
 		.config = l->config,
 		.engine = l->engine,
 		.result = result,
+		.space = l->space,
 		.dev = {l->dev[0], l->dev[1]},
+		.steering = {&l->steering[0], &l->steering[1]},
 		.ends = {l->ends[0], l->ends[1]},
 		.neighbour = l->neighbour,
 		.side_count = 2,
@@ -337,6 +362,8 @@ loop_result(
 		if (l->neighbour[i].slow != NULL &&
 			ep_slowdev_warning(l->neighbour[i].slow)[0] != '\0')
 			ep_result_warn(result, "%s", ep_slowdev_warning(l->neighbour[i].slow));
+	for (uint32_t i = 0; i < 2; i++)
+		steering_facts(&l->steering[i], i, result);
 	if (l->config->has_impair)
 		ret = ep_result_add_impair(result);
 	if (ret == 0)
@@ -373,18 +400,21 @@ loop_measure(struct loop *l, struct ep_err *err)
 	return code;
 }
 
+/* Returns EXIT_PASS or an exit code. */
 static int
 loop_start(struct loop *l, struct ep_err *err)
 {
 	const struct config *c = l->config;
 	int ret;
 
-	host_plan(c, 2, &l->plan);
+	ret = host_plan(c, &l->plan, err);
+	if (ret < 0)
+		return host_plan_exit_code(ret);
 	ret = host_eal(c, &l->plan, common_memory_mib(c, &l->plan, common_frame_max(c)), err);
 	l->eal_started = ret == 0;
 	if (ret == 0)
 		ep_engine_clock_calibrate(&l->clock);
-	return ret;
+	return ret == 0 ? EXIT_PASS : EXIT_ENVIRONMENT;
 }
 
 static void
@@ -409,8 +439,8 @@ loop_only(struct config *config, struct ep_result **out, struct ep_err *err)
 
 	if (ret == 0 && config->dev_count == 0)
 		ret = common_sizes_check(config, EP_WIRE_IPV4, err);
-	if (ret == 0)
-		ret = loop_start(&l, err);
+	if (ret == 0 && loop_start(&l, err) != EXIT_PASS)
+		ret = err->code;
 	if (ret == 0)
 		ret = loop_open(&l, err);
 	if (ret == 0 && common_result(config, config->range, &result) < 0)
@@ -442,8 +472,9 @@ cmd_loop(struct config *config)
 		(config->dev_count == 0 && common_sizes_check(config, EP_WIRE_IPV4, &err) < 0))
 		return common_fail(config, &err, EXIT_USAGE);
 	host_catch_signals();
-	if (loop_start(&l, &err) < 0)
-		return common_fail(config, &err, EXIT_ENVIRONMENT);
+	code = loop_start(&l, &err);
+	if (code != EXIT_PASS)
+		return common_fail(config, &err, code);
 	if (loop_open(&l, &err) < 0)
 		code = common_fail(config, &err,
 			err.code == -EINVAL || err.code == -ERANGE ? EXIT_USAGE : EXIT_ENVIRONMENT);

@@ -3,6 +3,7 @@
 #include "output.h"
 #include "peer.h"
 #include "session.h"
+#include "steering.h"
 #include "tcp.h"
 #include "way.h"
 
@@ -33,6 +34,8 @@ struct initiator {
 	struct way way;
 	struct ep_dev *dev;
 	struct ep_dev_info info;
+	struct steering steering;
+	struct ep_sched_cfg space;
 	struct ep_xport *xport;
 	struct link link;
 	uint16_t control_port; /* The one that answered. */
@@ -86,9 +89,11 @@ run_device(struct initiator *r, struct ep_err *err)
 
 	if (ret < 0)
 		return ret;
-	cfg = common_dev_cfg(c, &spec, way_kernel_has(&spec) ? 0 : (uint16_t)r->plan.worker_count);
+	cfg = common_dev_cfg(c, &spec, &r->plan.port[0]);
 	way_dev_cfg(c, &cfg);
 	ret = ep_dev_open(&cfg, &r->dev, err);
+	if (ret == 0)
+		ret = common_queues_check(c, r->dev, err);
 	if (ret < 0)
 		return ret;
 	ep_dev_info(r->dev, &r->info);
@@ -153,6 +158,35 @@ control_connect(struct initiator *r, struct ep_err *err)
 		text, first.text);
 }
 
+/* How what comes back gets to our queues. Which source ports spread it on both ends' queues, is for the responder to say. */
+static int
+run_steer(struct initiator *r, struct ep_err *err)
+{
+	r->space = common_space(r->config);
+	return steering_set(
+		&r->steering, r->dev, r->config->range, true, r->peer.ip.family, NULL, err);
+}
+
+/* The source ports of the responder's choice, if it made one: some of those that it was offered. */
+static int
+run_sources(struct initiator *r, struct ep_err *err)
+{
+	const struct ep_ctrl_sources *s = &r->welcome.sources;
+
+	if (!r->welcome.has_sources)
+		return 0;
+	if (r->info.kernel || s->source_base < r->space.source_base ||
+		s->source_base + s->source_span > r->space.source_base + r->space.source_span ||
+		s->source_span < r->space.source_count)
+		return ep_err_set(err, -EPROTO,
+			"the responder chose source ports %u to %u, which it was not offered",
+			s->source_base, s->source_base + s->source_span - 1);
+	r->space.source_base = s->source_base;
+	r->space.source_span = s->source_span;
+	r->steering.expected_ratio = s->down_ratio;
+	return 0;
+}
+
 static int
 run_hello(struct initiator *r, struct ep_err *err)
 {
@@ -161,8 +195,8 @@ run_hello(struct initiator *r, struct ep_err *err)
 		.initiator = r->route.source,
 		.control_apart = c->control_dev != NULL || c->control_peer != NULL,
 		.source_count = (uint32_t)c->sources,
-		.source_base = COMMON_SOURCE_BASE,
-		.source_span = COMMON_SOURCE_SPAN,
+		.source_base = r->space.source_base,
+		.source_span = r->space.source_span,
 		.seed = c->seed,
 		.rate_pps = r->rate_pps == 0              ? 0
 			: r->rate_pps > r->sweep_rate_pps ? r->rate_pps
@@ -171,6 +205,10 @@ run_hello(struct initiator *r, struct ep_err *err)
 		.duration_ns = c->duration_ns,
 		.drain_ns = c->drain_ns,
 		.sweeps = (uint32_t)c->sweeps,
+		/* An interface's RSS is the kernel's. */
+		.takes_sources = !r->info.kernel,
+		.has_rss = r->steering.has_rss,
+		.rss = r->steering.rss,
 	};
 
 	if (ep_ctrl_create(EP_CTRL_INITIATOR, host_now_ns(), &r->link.ctrl) < 0)
@@ -218,7 +256,8 @@ run_welcome(struct initiator *r, struct ep_err *err)
 		ep_ctrl_next(r->link.ctrl, host_now_ns(), &ev);
 		if (ev.kind == EP_CTRL_EV_WELCOME) {
 			r->welcome = ev.welcome;
-			return run_welcome_check(r, err);
+			ret = run_welcome_check(r, err);
+			return ret == 0 ? run_sources(r, err) : ret;
 		}
 		if (ev.kind == EP_CTRL_EV_REFUSED)
 			return ep_err_set(err, -EPERM, "the responder refuses: %s%s",
@@ -251,13 +290,14 @@ run_engine(struct initiator *r, struct ep_err *err)
 
 	cfg.range = c->range;
 	cfg.side[0].role = EP_ENGINE_INITIATOR;
-	cfg.side[0].dev = r->dev;
+	common_side(&r->plan.port[0], r->dev, &cfg.side[0]);
 	cfg.side[0].ends.src = r->route.source;
 	cfg.side[0].ends.dst = r->peer.ip;
 	ep_dev_host_mac(r->dev, cfg.side[0].ends.src_mac);
 	memcpy(cfg.side[0].ends.dst_mac, r->way.hop.route.next_hop_mac, 6);
 	way_side(&r->way, &cfg.side[0]);
-	ret = common_space(c, &cfg.space, err);
+	ret = ep_sched_init(&cfg.space, &r->space, err);
+	r->session.space = cfg.space;
 	if (ret == 0)
 		ret = ep_engine_create(&cfg, &r->engine, err);
 	return ret < 0 ? ret : way_arm(&r->way, &filter, err);
@@ -271,6 +311,7 @@ run_facts(struct initiator *r, struct ep_result *result)
 	char text[64];
 
 	host_facts(result, &r->plan, &r->dev, 1);
+	steering_facts(&r->steering, 0, result);
 	ep_result_host_text(result, "peer_tool", w->tool);
 	ep_result_host_text(result, "peer_cpu", w->cpu);
 	ep_result_host_text(result, "peer_driver", w->driver);
@@ -317,6 +358,8 @@ run_session(struct initiator *r, struct ep_result *result, struct ep_err *err)
 
 	*s = (struct session){
 		.config = r->config,
+		.space = s->space,
+		.steering = {&r->steering},
 		.engine = r->engine,
 		.result = result,
 		.dev = {r->dev},
@@ -382,7 +425,7 @@ run_connected(struct initiator *r, struct ep_err *err)
 	ret = control_connect(r, err);
 	/* Only now: asking for the next hop's address may send a datagram, and nothing leaves before the key was
 	 * accepted. */
-	if (ret == 0 && run_route(r, err) < 0)
+	if (ret == 0 && (run_route(r, err) < 0 || run_steer(r, err) < 0))
 		return common_fail(r->config, err, EXIT_ENVIRONMENT);
 	if (ret == 0)
 		ret = run_welcome(r, err);
@@ -424,7 +467,8 @@ run_prepare(struct initiator *r, struct config *config, struct ep_err *err)
 		return err->code == -EINVAL ? EXIT_USAGE : EXIT_PEER;
 	if (common_sizes_check(config, r->peer.ip.family, err) < 0)
 		return EXIT_USAGE;
-	host_plan(config, 1, &r->plan);
+	if (host_plan(config, &r->plan, err) < 0)
+		return host_plan_exit_code(err->code);
 	if (host_eal(config, &r->plan,
 		    common_memory_mib(config, &r->plan, common_frame_max(config)), err) < 0)
 		return EXIT_ENVIRONMENT;

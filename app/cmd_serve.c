@@ -71,13 +71,14 @@ static int
 serve_device(struct responder *r, const struct ep_dev_spec *spec, struct ep_err *err)
 {
 	const struct config *c = r->config;
-	struct ep_dev_cfg cfg =
-		common_dev_cfg(c, spec, way_kernel_has(spec) ? 0 : (uint16_t)r->plan.worker_count);
+	struct ep_dev_cfg cfg = common_dev_cfg(c, spec, &r->plan.port[0]);
 	int ret;
 
 	way_dev_cfg(c, &cfg);
 	cfg.mtu_frame_bytes = r->frame_bytes_max;
 	ret = ep_dev_open(&cfg, &r->dev, err);
+	if (ret == 0)
+		ret = common_queues_check(c, r->dev, err);
 	if (ret < 0)
 		return ret;
 	ep_dev_info(r->dev, &r->info);
@@ -107,7 +108,8 @@ serve_prepare(struct responder *r, struct ep_err *err)
 		return EXIT_USAGE;
 	if (serve_spec(r, &spec, err) < 0)
 		return EXIT_ENVIRONMENT;
-	host_plan(c, 1, &r->plan);
+	if (host_plan(c, &r->plan, err) < 0)
+		return host_plan_exit_code(err->code);
 	if (host_eal(c, &r->plan, common_memory_mib(c, &r->plan, r->frame_bytes_max), err) < 0)
 		return EXIT_ENVIRONMENT;
 	r->eal_started = true;

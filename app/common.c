@@ -4,8 +4,6 @@
 #include "output.h"
 #include "way.h"
 
-#include <ep_netlink.h>
-
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -38,10 +36,10 @@ common_say(const struct config *config, const char *fmt, ...)
 	fflush(stderr);
 }
 
-int
-common_space(const struct config *config, struct ep_sched *space, struct ep_err *err)
+struct ep_sched_cfg
+common_space(const struct config *config)
 {
-	const struct ep_sched_cfg cfg = {
+	return (struct ep_sched_cfg){
 		.port_count = config->range->port_count,
 		.source_count = (uint32_t)config->sources,
 		.address_count = 1,
@@ -49,8 +47,20 @@ common_space(const struct config *config, struct ep_sched *space, struct ep_err 
 		.source_span = COMMON_SOURCE_SPAN,
 		.seed = config->seed,
 	};
+}
 
-	return ep_sched_init(space, &cfg, err);
+int
+common_queues_check(const struct config *config, const struct ep_dev *dev, struct ep_err *err)
+{
+	struct ep_dev_info info;
+
+	ep_dev_info(dev, &info);
+	if (config->queues == 0 || info.queue_pairs == config->queues)
+		return 0;
+	return ep_err_set(err, -ERANGE,
+		"--queues %u: %s has %u; where a driver is told their number, it is in --dev "
+		"(net_virtio_user0,queues=%u,...)",
+		(uint32_t)config->queues, info.name, info.queue_pairs, (uint32_t)config->queues);
 }
 
 int
@@ -119,30 +129,36 @@ common_sizes_check(const struct config *config, enum ep_wire_family family, stru
 }
 
 struct ep_dev_cfg
-common_dev_cfg(const struct config *config, const struct ep_dev_spec *spec, uint16_t queue_pairs)
+common_dev_cfg(
+	const struct config *config, const struct ep_dev_spec *spec, const struct host_port *port)
 {
 	return (struct ep_dev_cfg){
 		.spec = *spec,
-		.queue_pairs = queue_pairs,
+		/* AF_XDP takes all that there are. */
+		.queue_pairs = spec->kind == EP_DEV_AF_XDP ? 0 : port->queue_count,
+		.has_node = port->node != EP_PLAN_NODE_ANY,
+		.node = port->node,
 		.ring_descs = (uint16_t)config->ring_descs,
 		.mtu_frame_bytes = common_frame_max(config),
 		.offload_checksum = config->offload_checksum,
 	};
 }
 
-/* Queue pairs of all devices together: an interface of the kernel is opened with all the queues it has. */
+/* Queue pairs of all devices together, at least one a worker, and two to spare. */
 static uint32_t
 queue_pairs_count(const struct config *config, const struct host_plan *plan)
 {
 	uint32_t count = plan->worker_count + 2;
 
-	for (uint32_t i = 0; i < config->dev_count; i++) {
-		struct ep_netlink_link link;
-		struct ep_dev_spec spec;
+	for (uint32_t i = 0; i < config->dev_count || i < 2; i++) {
+		const struct host_port *port = &plan->port[i];
 
-		if (ep_dev_spec_parse(config->dev[i], &spec, NULL) == 0 && spec.ifname[0] != '\0' &&
-			ep_netlink_link(spec.ifname, &link, NULL) == 0)
-			count += link.rx_queue_count;
+		/* An interface of the kernel is opened with all the queues it has, each with a pool for AF_XDP. */
+		if (config->dev_count > 0 && config->dev[i] != NULL &&
+			strncmp(config->dev[i], "net_", 4) != 0)
+			count += port->queue_count;
+		else if (port->queue_count > port->worker_count)
+			count += port->queue_count - port->worker_count;
 	}
 	return count;
 }
@@ -204,6 +220,18 @@ common_ends_check(const struct config *config, struct ep_err *err)
 	return 0;
 }
 
+void
+common_side(const struct host_port *port, struct ep_dev *dev, struct ep_engine_side_cfg *side)
+{
+	struct ep_dev_info info;
+
+	ep_dev_info(dev, &info);
+	side->dev = dev;
+	side->first_worker = port->first_worker;
+	side->worker_count = port->worker_count;
+	side->lane_count = info.kernel ? 0 : info.queue_pairs;
+}
+
 struct ep_engine_cfg
 common_engine_cfg(const struct config *config, const struct host_plan *plan,
 	const struct ep_engine_clock *clock)
@@ -216,7 +244,6 @@ common_engine_cfg(const struct config *config, const struct host_plan *plan,
 						     : EP_WIRE_CHECKSUM_SOFTWARE,
 		.floating = plan->floating,
 		.verify_filler = config->verify_filler,
-		.side[0] = {.worker_count = plan->worker_count},
 	};
 }
 

@@ -21,8 +21,11 @@ int common_fail(const struct config *config, const struct ep_err *err, int code)
 void common_say(const struct config *config, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/** The flow space that the options mean. @return 0 or -errno with a sentence. */
-int common_space(const struct config *config, struct ep_sched *space, struct ep_err *err);
+/** The flow space that the options mean, with all source ports that it may have (see steering_sources()). */
+struct ep_sched_cfg common_space(const struct config *config);
+
+/** Whether a device has the queues that --queues asks for. @return 0 or -ERANGE with a sentence. */
+int common_queues_check(const struct config *config, const struct ep_dev *dev, struct ep_err *err);
 
 /** A rate as packets a second for the sizes of the run; 0 for max. @return 0, or -EINVAL with a sentence (unknown link speed, under 1 pps). */
 int common_rate(const struct config *config, const struct ep_rate *rate, const char *option,
@@ -38,9 +41,9 @@ uint16_t common_frame_max(const struct config *config);
 /** Check that the sizes fit the family (the smallest frame) with a sentence. @return 0 or -ERANGE. */
 int common_sizes_check(const struct config *config, enum ep_wire_family family, struct ep_err *err);
 
-/** Device configuration that the options mean. */
+/** Configuration of a device that the options and the plan mean: with the queues, and on the node, of a device of the plan. */
 struct ep_dev_cfg common_dev_cfg(
-	const struct config *config, const struct ep_dev_spec *spec, uint16_t queue_pairs);
+	const struct config *config, const struct ep_dev_spec *spec, const struct host_port *port);
 
 /** Memory for the packet buffers of the command's devices, each for a frame of @p frame_bytes_max [MiB]. */
 uint32_t common_memory_mib(
@@ -53,7 +56,11 @@ int common_result(
 /** What run and serve both need: one device, a key file, a port for the control connection. @return 0 or -EINVAL with a sentence. */
 int common_ends_check(const struct config *config, struct ep_err *err);
 
-/** An engine with one side and the options as used; the caller adds range, flow space, role, device and ends. */
+/** Which workers serve a device, with which lanes: of a kernel interface one a worker, else one a queue, so that all its transmit queues
+ *  are used. */
+void common_side(const struct host_port *port, struct ep_dev *dev, struct ep_engine_side_cfg *side);
+
+/** An engine with one side and the options as used; the caller adds range, flow space, role, device with its workers (common_side()) and ends. */
 struct ep_engine_cfg common_engine_cfg(const struct config *config, const struct host_plan *plan,
 	const struct ep_engine_clock *clock);
 

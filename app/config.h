@@ -65,6 +65,7 @@ struct config {
 	double max_loss_ratio;
 	uint16_t cores[CONFIG_CORES_MAX];
 	uint32_t core_count; /**< 0: planned. */
+	uint64_t queues;     /**< Receive queues of each device; 0: planned. */
 	const char *host;    /**< everyport tcp HOST. */
 	struct ep_tcpcheck_targets
 		targets;              /**< Ports of the fallback check; serve: to answer on. */

@@ -3,6 +3,7 @@
 /** @file The parts of everyport doctor. */
 
 #include "config.h"
+#include "devplan.h"
 #include "host.h"
 
 #include <ep_doctor.h>
@@ -22,21 +23,13 @@ void doctor_facts(
 /** Look again at the interrupts: the data CPUs have changed. */
 void doctor_irqs(struct ep_doctor_facts *facts);
 
-/** A plan and what it is made from. 220 KiB: keep it on the heap. */
-struct doctor_plan {
-	struct ep_plan_topo topo;
-	struct ep_plan_cfg cfg;
-	struct ep_plan plan;
-};
-
 /**
- * Plan for the devices of --dev. Puts the plan, or why there is none, into @p facts, and its CPUs as the data CPUs.
+ * Plan for the devices of --dev, as a run would. Puts the plan, or why there is none, into @p facts, and its CPUs as the data CPUs.
  *
  * @param[out] out
  *   The plan; to be kept as long as @p facts is used.
  */
-void doctor_plan(
-	const struct config *config, struct doctor_plan *out, struct ep_doctor_facts *facts);
+void doctor_plan(const struct config *config, struct devplan *out, struct ep_doctor_facts *facts);
 
 /** The meter of pauses, with progress on stderr. @return false where the user interrupted it. */
 bool doctor_hiccup(const struct config *config, struct ep_doctor_facts *facts);

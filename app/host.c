@@ -1,22 +1,23 @@
 #include "host.h"
 
+#include "devplan.h"
+
 #include <ep_hostinfo.h>
-#include <ep_netlink.h>
 
 #include <errno.h>
 #include <math.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-/* From this many CPUs on, a worker can have one for itself and leave the kernel enough. */
-#define CPUS_FOR_PINNING 4
 /* Above the floating workers: they share its CPUs, and consent lasts a second. */
 #define MAIN_NICE (-10)
 /* A copper port that negotiates takes 3 s, one with a long training of 25 or 100 Gbit/s up to 8. */
@@ -63,56 +64,107 @@ host_interrupted(void)
 	return interrupted != 0;
 }
 
-/* CPUs that this process may use, ascending. */
-static uint32_t
-allowed_cpus(uint16_t *cpu, uint32_t max)
-{
-	cpu_set_t set;
-	uint32_t n = 0;
+/* --- The plan ------------------------------------------------------------------------------------------------------------ */
 
-	if (sched_getaffinity(0, sizeof(set), &set) != 0)
-		return 0;
-	for (uint32_t i = 0; i < CPU_SETSIZE && n < max; i++)
-		if (CPU_ISSET(i, &set))
-			cpu[n++] = (uint16_t)i;
-	return n;
+__attribute__((format(printf, 2, 3))) static void
+plan_line(const struct config *config, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fprintf(stderr, "everyport %s: plan: ", config->command);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
 }
 
-void
-host_plan(const struct config *config, uint32_t wanted, struct host_plan *plan)
-{
-	uint16_t cpu[CPU_SETSIZE];
-	const uint32_t cpus = allowed_cpus(cpu, EP_ARRAY_LEN(cpu));
-
-	memset(plan, 0, sizeof(*plan));
-	if (config->core_count > 0) {
-		plan->worker_count = config->core_count;
-		memcpy(plan->core, config->cores, sizeof(plan->core));
-		return;
-	}
-	plan->worker_count = wanted;
-	if (cpus >= CPUS_FOR_PINNING && wanted <= cpus / 2) {
-		for (uint32_t i = 0; i < wanted; i++)
-			plan->core[i] = cpu[cpus - wanted + i];
-		return;
-	}
-	plan->floating = true;
-	if (cpus > 0 && plan->worker_count > cpus)
-		plan->worker_count = cpus;
-}
-
-/* What is not the data path (control, the fallback check, the report) runs on the CPUs that it leaves, where it leaves any. */
+/* --verbose: what the doctor prints as well. */
 static void
-main_off_cores(const struct host_plan *plan)
+plan_say(const struct config *config, const struct devplan *d)
+{
+	const struct ep_plan *p = &d->plan;
+
+	if (!config->verbose)
+		return;
+	for (uint32_t i = 0; i < p->port_count; i++) {
+		plan_line(config, "%s: %s", d->cfg.nic[i].name, p->port[i].reason);
+		plan_line(config, "%s: %s", d->cfg.nic[i].name, p->port[i].steer);
+	}
+	for (uint32_t i = 0; i < p->worker_count; i++)
+		plan_line(config, "worker %u: %s", i, p->worker[i].reason);
+	for (uint32_t i = 0; i < p->queue_count; i++)
+		plan_line(config, "%s, queue %u: %s", d->cfg.nic[p->queue[i].nic].name,
+			p->queue[i].number, p->queue[i].reason);
+	plan_line(config, "%s", p->control_reason);
+	for (uint32_t i = 0; i < p->note_count; i++)
+		plan_line(config, "%s%s", p->note[i].level == EP_PLAN_WARN ? "warning: " : "",
+			p->note[i].text);
+}
+
+static void
+plan_take(const struct ep_plan *p, struct host_plan *plan)
+{
+	*plan = (struct host_plan){
+		.worker_count = p->worker_count,
+		.floating = p->floating,
+		.control_cpu = p->control_cpu,
+		.note_count = p->note_count,
+	};
+	for (uint32_t i = 0; i < p->worker_count; i++)
+		plan->core[i] = p->worker[i].cpu;
+	for (uint32_t i = 0; i < p->port_count && i < EP_ARRAY_LEN(plan->port); i++)
+		plan->port[i] = (struct host_port){
+			.queue_count = p->port[i].queue_count,
+			.first_worker = p->port[i].first_worker,
+			.worker_count = p->port[i].worker_count,
+			.node = p->queue[p->port[i].first_queue].node,
+		};
+	memcpy(plan->note, p->note, sizeof(plan->note));
+}
+
+int
+host_plan(const struct config *config, struct host_plan *plan, struct ep_err *err)
+{
+	const struct ep_topo_cfg machine = {.root = ""};
+	struct devplan *d = calloc(1, sizeof(*d));
+	struct ep_err why = {0};
+	int ret;
+
+	if (d == NULL)
+		return ep_err_set(err, -ENOMEM, "no memory to plan");
+	ret = devplan_nics(config, true, d, err);
+	if (ret < 0)
+		goto out;
+	ret = devplan_make(&machine, d, &why);
+	/* What this host has not got is not the option's fault. */
+	if (ret < 0) {
+		ret = ep_err_set(err, ret == -EINVAL ? -ENXIO : ret, "%s", why.text);
+		goto out;
+	}
+	plan_say(config, d);
+	plan_take(&d->plan, plan);
+out:
+	free(d);
+	return ret;
+}
+
+int
+host_plan_exit_code(int ret)
+{
+	return ret == -EINVAL || ret == -ERANGE ? EXIT_USAGE : EXIT_ENVIRONMENT;
+}
+
+/* What is not the data path (control, the fallback check, the report) runs where the plan leaves room for it. */
+static void
+main_stay(const struct host_plan *plan)
 {
 	cpu_set_t set;
 
-	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+	if (plan->control_cpu < 0 || plan->control_cpu >= CPU_SETSIZE)
 		return;
-	for (uint32_t i = 0; i < plan->worker_count; i++)
-		CPU_CLR(plan->core[i], &set);
-	if (CPU_COUNT(&set) > 0)
-		sched_setaffinity(0, sizeof(set), &set);
+	CPU_ZERO(&set);
+	CPU_SET(plan->control_cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
 }
 
 /* Root only; others go on as they are. */
@@ -161,7 +213,7 @@ host_eal(const struct config *config, const struct host_plan *plan, uint32_t mem
 	if (ret == 0 && plan->floating)
 		main_first();
 	else if (ret == 0)
-		main_off_cores(plan);
+		main_stay(plan);
 	return ret;
 }
 
@@ -280,6 +332,7 @@ host_facts(struct ep_result *result, const struct host_plan *plan, struct ep_dev
 		used += (size_t)snprintf(
 			text + used, sizeof(text) - used, "%s%u", i > 0 ? "," : "", plan->core[i]);
 	ep_result_host_text(result, "cores", text);
+	devplan_facts(plan->note, plan->note_count, result);
 }
 
 void

@@ -6,27 +6,40 @@
 
 #include <ep_dev.h>
 #include <ep_engine.h>
+#include <ep_plan.h>
 #include <ep_result.h>
 
 #include <signal.h>
 
-/** Which workers a command gets. */
+/** What of a plan a command goes by: workers, and which queues of which device each serves. */
 struct host_plan {
 	uint32_t worker_count;
-	uint16_t core[CONFIG_CORES_MAX];
-	bool floating; /**< Over all allowed CPUs, yielding when idle; core[] is not used. */
+	uint16_t core[EP_PLAN_WORKERS_MAX];
+	bool floating;       /**< Over all allowed CPUs, yielding when idle; core[] is not used. */
+	int32_t control_cpu; /**< Of the main thread; -1: any. */
+	struct host_port {
+		uint16_t queue_count;
+		uint32_t first_worker, worker_count;
+		int16_t node; /**< Of its packet buffers, or EP_PLAN_NODE_ANY. */
+	} port[2];            /**< By device; without --dev, the ends of the in-memory pair. */
+	uint32_t note_count;
+	struct ep_plan_note note[EP_PLAN_NOTES_MAX]; /**< What it costs. */
 };
 
 /**
- * Plan the workers: the cores of --cores; else, with four CPUs or more, one of the highest-numbered ones each, pinned; else
- * floating workers, no more than there are CPUs (design section 6).
+ * Plan cores, queues and memory for the devices of --dev, or for the in-memory pair (devplan.h, lib/plan): the same plan that
+ * everyport doctor prints. With --verbose each choice is said on stderr, with its reason.
  *
- * @param wanted
- *   Workers that the command can use.
+ * @return
+ *   0, -EINVAL (a --dev of no shape), -ERANGE (--queues that cannot be), or another -errno: this host cannot do it (cores,
+ *   interface), each with a sentence.
  */
-void host_plan(const struct config *config, uint32_t wanted, struct host_plan *plan);
+int host_plan(const struct config *config, struct host_plan *plan, struct ep_err *err);
 
-/** Start DPDK for a plan, and keep this thread off its pinned cores. @return 0 or -errno with a sentence. */
+/** Exit code of a host_plan() that failed: usage where an option cannot mean anything, else the environment. */
+int host_plan_exit_code(int ret);
+
+/** Start DPDK for a plan, and put this thread where the plan has it. @return 0 or -errno with a sentence. */
 int host_eal(const struct config *config, const struct host_plan *plan, uint32_t memory_mib,
 	struct ep_err *err);
 

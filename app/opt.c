@@ -259,6 +259,12 @@ set_cores(struct config *c, const char *text, struct ep_err *err)
 }
 
 static int
+set_queues(struct config *c, const char *text, struct ep_err *err)
+{
+	return ep_count_parse(text, "--queues", 1, EP_ENGINE_QUEUES_MAX, &c->queues, err);
+}
+
+static int
 set_control_port(struct config *c, const char *text, struct ep_err *err)
 {
 	return ep_count_parse(text, "--control-port", 1, UINT16_MAX, &c->control_port, err);
@@ -511,6 +517,10 @@ static const struct opt options[] = {
 		set_control_port},
 	{"--cores", "LIST", COMMAND_DEVICE, "CPUs of the data path, pinned (default: planned)",
 		set_cores},
+	{"--queues", "N", COMMAND_DEVICE,
+		"receive and transmit queues of each device (default: planned); for net_... and "
+		"af_packet: devices, since AF_XDP takes all that an interface has",
+		set_queues},
 	{"--ring", "N", COMMAND_DEVICE,
 		"descriptors of a receive or transmit ring, 64 to 4096 (default 2048)", set_ring},
 	{"--checksum", "HOW", COMMAND_ALL, "software (default) or offload", set_checksum},

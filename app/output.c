@@ -169,6 +169,10 @@ config_cores(struct ep_result *result, const struct config *c)
 		used += (size_t)snprintf(
 			text + used, sizeof(text) - used, "%s%u", i > 0 ? "," : "", c->cores[i]);
 	ep_result_config_text(result, "cores", text);
+	if (c->queues > 0)
+		ep_result_config_number(result, "queues", (double)c->queues);
+	else
+		ep_result_config_text(result, "queues", "planned");
 }
 
 /* A double holds whole numbers up to 2^53; a larger seed is kept exact as text. */

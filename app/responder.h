@@ -11,6 +11,7 @@
 #include "host.h"
 #include "icmp.h"
 #include "link.h"
+#include "steering.h"
 #include "way.h"
 
 #include <ep_engine.h>
@@ -36,6 +37,9 @@ struct responder_session {
 	struct ep_range *range;
 	struct ep_engine *engine;
 	struct account account;
+	struct steering steering;
+	bool has_sources; /**< The source ports were chosen here. */
+	struct ep_ctrl_sources sources;
 	struct icmp_watch icmp;
 	struct ep_slow_icmp *icmp_account; /**< Of the trial; NULL: does not look. */
 	struct ep_ctrl_prepare prepare;

@@ -55,6 +55,7 @@ responder_session_end(struct responder *r)
 		ep_engine_silence(s->engine);
 	way_disarm(&r->way);
 	ep_engine_destroy(s->engine);
+	ep_dev_unsteer(r->dev);
 	way_unfollow(&r->way);
 	way_keep(&r->way);
 	if (r->way.slow != NULL)
@@ -169,12 +170,41 @@ session_engine(struct responder *r, const struct ep_wire_ends *ends, struct ep_e
 
 	cfg.range = s->range;
 	cfg.side[0].role = EP_ENGINE_RESPONDER;
-	cfg.side[0].dev = r->dev;
+	common_side(&r->plan.port[0], r->dev, &cfg.side[0]);
 	cfg.side[0].ends = *ends;
 	way_side(&r->way, &cfg.side[0]);
 	if (ret == 0 && session_icmp(r, ends, &cfg.space) < 0)
 		ret = ep_err_set(err, -ENOMEM, "the responder has no memory for ICMP errors");
 	return ret < 0 ? ret : ep_engine_create(&cfg, &s->engine, err);
+}
+
+/* Source ports that give every queue its share, of both ends where the initiator said how its NIC spreads, and where it leaves the choice. */
+static int
+session_sources(struct responder_session *s, const struct ep_wire_ends *ends, struct ep_err *err)
+{
+	struct steering down = {.has_rss = s->hello.has_rss, .rss = s->hello.rss};
+	struct ep_sched_cfg space = {
+		.port_count = s->range->port_count,
+		.source_count = s->hello.source_count,
+		.address_count = 1,
+		.source_base = s->hello.source_base,
+		.source_span = s->hello.source_span,
+	};
+	int ret;
+
+	s->has_sources = s->hello.takes_sources && (s->steering.has_rss || down.has_rss);
+	if (!s->has_sources)
+		return 0;
+	ret = steering_sources(&s->steering, &down, s->range, &ends->dst, &ends->src, &space, err);
+	s->hello.source_base = space.source_base;
+	s->hello.source_span = space.source_span;
+	s->sources = (struct ep_ctrl_sources){
+		.source_base = space.source_base,
+		.source_span = space.source_span,
+		.up_ratio = s->steering.expected_ratio,
+		.down_ratio = down.expected_ratio,
+	};
+	return ret;
 }
 
 static int
@@ -190,6 +220,11 @@ session_open(struct responder *r, struct responder_conn *c, struct ep_wire_ends 
 		account_init(&s->account, s->range->port_count) < 0)
 		return ep_err_set(err, -ENOMEM, "the responder has no memory for the account");
 	ret = hello_ends(r, c, ends, err);
+	if (ret == 0)
+		ret = steering_set(
+			&s->steering, r->dev, s->range, false, ends->src.family, NULL, err);
+	if (ret == 0)
+		ret = session_sources(s, ends, err);
 	if (ret == 0)
 		ret = session_engine(r, ends, err);
 	if (ret < 0)
@@ -207,6 +242,8 @@ session_welcome(struct responder *r, struct responder_conn *c, const struct ep_w
 		.limit_duration_ns = r->config->duration_ns,
 		.limit_flows = flows_limit(r->config),
 		.listen_count = r->listen_count,
+		.has_sources = r->session.has_sources,
+		.sources = r->session.sources,
 	};
 	char text[64];
 
@@ -307,6 +344,7 @@ on_prepare(struct responder *r, struct responder_conn *c, const struct ep_ctrl_p
 	if (ret == 0) {
 		way_lend(&r->way);
 		account_begin(&s->account, r->dev);
+		account_steering(&s->account, &s->steering);
 		icmp_trial(&s->icmp, t.key);
 		if (s->icmp_account != NULL)
 			ep_slow_icmp_reset(s->icmp_account);
@@ -367,6 +405,8 @@ on_collect(struct responder *r, struct responder_conn *c)
 	report.totals = s->account.totals;
 	report.has_pacing = s->account.has_pacing;
 	report.pacing = s->account.pacing;
+	report.queues = s->account.queues;
+	report.port_queue = s->account.port_queue;
 	ep_engine_count(s->engine, 0, &count);
 	way_note(&r->way, &count);
 	way_keep(&r->way);

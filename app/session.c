@@ -29,12 +29,9 @@ session_icmp(struct session *s, uint32_t side)
 	const enum ep_result_dir dir = side == INITIATOR ? EP_RESULT_UP : EP_RESULT_DOWN;
 	struct ep_dev_info info;
 	struct ep_slowdev *slow = NULL;
-	struct ep_sched space;
 	struct ep_err err = {0};
-	int ret = common_space(s->config, &space, &err);
+	int ret = ep_result_add_icmp(s->result, dir);
 
-	if (ret == 0)
-		ret = ep_result_add_icmp(s->result, dir);
 	if (ret < 0)
 		return ret;
 	ep_dev_info(s->dev[side], &info);
@@ -43,8 +40,8 @@ session_icmp(struct session *s, uint32_t side)
 	else if (s->neighbour != NULL)
 		slow = s->neighbour[side].slow;
 	ret = icmp_open(&s->icmp[side], s->way != NULL ? s->way->ifindex : info.ifindex,
-		s->config->range, &space, &s->ends[side], side == RESPONDER, s->result->icmp[dir],
-		&err);
+		s->config->range, &s->space, &s->ends[side], side == RESPONDER,
+		s->result->icmp[dir], &err);
 	if (ret == -ENOTSUP && slow != NULL) {
 		ep_slowdev_errors(slow, &s->icmp[side].match, s->result->icmp[dir]);
 		return 0;
@@ -522,6 +519,9 @@ trial_account(struct session *s, const struct ep_engine_trial *plan, bool respon
 			t.ledger[EP_RESULT_UP].received);
 	}
 	account_add_rx(s->result, &t, EP_RESULT_DOWN, &mine->totals, mine->rx);
+	account_add_queues(s->result, &t, EP_RESULT_DOWN, mine);
+	if (responder_known)
+		account_add_queues(s->result, &t, EP_RESULT_UP, theirs);
 	jitter_take(
 		s, EP_RESULT_LAT_DOWN, mine->totals.jitter_ns, t.ledger[EP_RESULT_DOWN].received);
 	t.nic[EP_RESULT_INITIATOR] = mine->nic;
@@ -542,6 +542,9 @@ report_take(struct session *s)
 	a->has_pacing = r->has_pacing;
 	a->pacing = r->pacing;
 	a->nic = r->nic != NULL ? *r->nic : (struct ep_nic_changes){0};
+	a->queues = r->queues;
+	if (r->port_queue != NULL)
+		memcpy(a->port_queue, r->port_queue, a->port_count);
 	memcpy(a->rx, r->up, a->port_count * sizeof(*a->rx));
 	memcpy(a->tx, r->down_sent, a->port_count * sizeof(*a->tx));
 	if (r->icmp != NULL && ep_result_add_icmp(s->result, EP_RESULT_DOWN) == 0)
@@ -590,6 +593,7 @@ trial(struct session *s, bool sweep)
 		way_lend(s->way);
 	for (uint32_t side = 0; side < s->side_count; side++) {
 		account_begin(&s->account[side], s->dev[side]);
+		account_steering(&s->account[side], s->steering[side]);
 		icmp_trial(&s->icmp[side], plan.key);
 	}
 	ep_engine_clock_refine(s->clock);

@@ -11,6 +11,7 @@
 #include "icmp.h"
 #include "link.h"
 #include "neighbour.h"
+#include "steering.h"
 #include "way.h"
 
 #include <ep_engine.h>
@@ -28,9 +29,11 @@ struct session {
 	const struct config *config;
 	struct ep_engine *engine;
 	struct ep_result *result;
-	struct ep_dev *dev[2];       /**< By engine side. Side 0 is the initiator. */
-	uint32_t side_count;         /**< 1: the far side is behind `link`. */
-	struct ep_wire_ends ends[2]; /**< By engine side. */
+	struct ep_sched space;              /**< The flow space of the engine. */
+	struct ep_dev *dev[2];              /**< By engine side. Side 0 is the initiator. */
+	const struct steering *steering[2]; /**< Of them. */
+	uint32_t side_count;                /**< 1: the far side is behind `link`. */
+	struct ep_wire_ends ends[2];        /**< By engine side. */
 	struct neighbour_side
 		*neighbour;        /**< [side_count]; NULL: the kernel looks after neighbours. */
 	struct way *way;           /**< How the device is shared with the kernel; NULL in a loop. */

@@ -42,6 +42,15 @@ def ledger_closes(name, led):
             yield f"{name}: {what} is {left}, not {right}"
 
 
+def queues_close(name, queues, led):
+    """What came out of the receive queues is what the receiver counted."""
+    if queues is None:
+        return
+    counted = sum(led[k] for k in ("received", "late", "bad_tag", "wrong_port", "foreign"))
+    if sum(queues) != counted:
+        yield f"{name}: the receive queues {queues} sum up to {sum(queues)}, not {counted}"
+
+
 def closes(result):
     for d in DIRECTIONS:
         yield from ledger_closes(d, result["ledger"][d])
@@ -53,6 +62,7 @@ def closes(result):
     for trial in result["trials"]:
         for d in DIRECTIONS:
             yield from ledger_closes(f"{trial['kind']} {d}", trial["ledger"][d])
+            yield from queues_close(f"{trial['kind']} {d}", trial["queues"][d], trial["ledger"][d])
 
 
 def clean(result):

@@ -185,14 +185,40 @@ int ctrl_msg_open(
 int ctrl_msg_decode(
 	const struct ctrl_envelope *envelope, uint32_t port_count, void *body, struct ep_err *err);
 
-/** Most keys that the report's arrays, totals, pacing, icmp and nic add to the message, and the functions that write and read them. */
-#define CTRL_REPORT_PARTS 13
+/** An unknown key must not take the place of the one optional part of a message. @return 0 or -EBADMSG with a sentence. */
+int ctrl_optional_check(
+	enum ctrl_msg msg, const json_t *object, const char *name, struct ep_err *err);
+
+/** Add hello->rss, if the initiator takes source ports. @return 0, -ENOMEM or -EINVAL. */
+int ctrl_spread_encode(const void *body, json_t *object);
+/** Read it, if it is there. @return 0 or -EBADMSG with a sentence. */
+int ctrl_spread_decode(const char *what, const json_t *object, uint32_t port_count, void *body,
+	struct ep_err *err);
+
+/** Add welcome->sources, if there are any. @return 0, -ENOMEM or -EINVAL. */
+int ctrl_sources_encode(const struct ep_ctrl_welcome *welcome, json_t *object);
+/** Read them, if they are there. @return 0 or -EBADMSG with a sentence. */
+int ctrl_sources_decode(const char *what, const json_t *object, struct ep_ctrl_welcome *welcome,
+	struct ep_err *err);
+
+/** Most keys that the report's arrays, totals, pacing, queues, icmp and nic add to the message, and the functions that write and read them. */
+#define CTRL_REPORT_PARTS 14
 int ctrl_report_encode(const void *body, json_t *object);
 int ctrl_report_decode(const char *what, const json_t *object, uint32_t port_count, void *body,
 	struct ep_err *err);
 
 /** Most bytes of the JSON of a report: a number and its comma are at most 20 characters. */
 size_t ctrl_report_bytes_max(uint32_t port_count);
+
+/** Add report->queues to a report, if there are any. @return 0, -ENOMEM or -EINVAL. */
+int ctrl_queues_encode(const struct ep_ctrl_report *report, json_t *object);
+
+/** Read them, if there are any. The array is the report's also on failure. @return 0, -EBADMSG or -ENOMEM with a sentence. */
+int ctrl_queues_decode(const char *what, const json_t *object, uint32_t port_count,
+	struct ep_ctrl_report *report, struct ep_err *err);
+
+/** Most bytes of their JSON. */
+size_t ctrl_queues_bytes_max(uint32_t port_count);
 
 /** Most entries of a report's ICMP errors: one for each port and kind that met. */
 #define CTRL_ICMP_ENTRIES_MAX 196608u

@@ -28,6 +28,7 @@
 #include <ep_acct.h>
 #include <ep_base.h>
 #include <ep_nic.h>
+#include <ep_plan.h>
 #include <ep_range.h>
 #include <ep_slow.h>
 #include <ep_wire.h>
@@ -78,6 +79,21 @@ struct ep_ctrl_hello {
 	uint64_t duration_ns;     /**< Of the load [ns]. */
 	uint64_t drain_ns;        /**< [ns] */
 	uint32_t sweeps;
+	/**
+	 * The responder may choose source ports among those named above, for equal shares of the receive queues of both ends. Left out of
+	 * the message where false, as an older initiator does.
+	 */
+	bool takes_sources;
+	bool has_rss; /**< `rss` is how the initiator's NIC spreads. With takes_sources only. */
+	struct ep_plan_rss rss;
+};
+
+/** Source ports of the responder's choice. */
+struct ep_ctrl_sources {
+	uint16_t source_base;
+	uint32_t source_span;
+	double up_ratio; /**< Fullest receive queue's share / mean share of the responder; 0: not known. */
+	double down_ratio; /**< The same of the initiator; 0: not known. */
 };
 
 #define EP_CTRL_LISTEN_MAX 16
@@ -99,6 +115,8 @@ struct ep_ctrl_welcome {
 	char driver[64];
 	uint32_t listen_count;
 	struct ep_ctrl_listen listen[EP_CTRL_LISTEN_MAX];
+	bool has_sources; /**< `sources` replace those of the hello, which has to have asked for it. */
+	struct ep_ctrl_sources sources;
 };
 
 /** Why a side says no. */
@@ -168,6 +186,19 @@ struct ep_ctrl_pacing {
 	double clock_drift_ppm; /**< Largest drift of its clock, either way. */
 };
 
+/** Most receive queues that a report tells of. */
+#define EP_CTRL_QUEUES_MAX 64
+/** A port whose receive queue is not known. */
+#define EP_CTRL_QUEUE_NONE 255
+
+/** The responder's receive queues. Optional in a report: an older responder does not send it. */
+struct ep_ctrl_queues {
+	uint32_t count;                        /**< 0: not told, and nothing below is meant. */
+	uint64_t received[EP_CTRL_QUEUES_MAX]; /**< [count] What was taken out of each [packets]. */
+	double expected_ratio; /**< Fullest queue's share / mean share, by computation; 0: not known. */
+	char steering[240]; /**< How packets get to them, and why so. */
+};
+
 /** The responder's whole account of a trial. Arrays [port_count], `icmp` and `nic` are owned by whoever holds the struct (ep_ctrl_report_fini). */
 struct ep_ctrl_report {
 	uint32_t trial;
@@ -177,6 +208,9 @@ struct ep_ctrl_report {
 	uint64_t *down_sent;     /**< Probes its NIC accepted per port. */
 	bool has_pacing;         /**< `pacing` is there. */
 	struct ep_ctrl_pacing pacing;
+	struct ep_ctrl_queues queues;
+	uint8_t *
+		port_queue; /**< Receive queue that each port's probes arrived at, below queues.count, or EP_CTRL_QUEUE_NONE; NULL: with queues.count 0. */
 	struct ep_slow_icmp
 		*icmp; /**< ICMP errors about what it sent; NULL: it did not look for them. */
 	struct ep_nic_changes

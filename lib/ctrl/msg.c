@@ -221,6 +221,23 @@ listen_decode(
 	return 0;
 }
 
+static int
+welcome_encode(const void *body, json_t *object)
+{
+	const int ret = listen_encode(body, object);
+
+	return ret == 0 ? ctrl_sources_encode(body, object) : ret;
+}
+
+static int
+welcome_decode(
+	const char *what, const json_t *object, uint32_t port_count, void *body, struct ep_err *err)
+{
+	const int ret = listen_decode(what, object, port_count, body, err);
+
+	return ret == 0 ? ctrl_sources_decode(what, object, body, err) : ret;
+}
+
 /* --- Messages --------------------------------------------------------------------------------- */
 
 /** How a message is written and read. */
@@ -234,8 +251,8 @@ struct msg_spec {
 };
 
 static const struct msg_spec specs[CTRL_MSGS] = {
-	[CTRL_HELLO] = {"hello", FIELDS(hello_rows), 0, NULL, NULL},
-	[CTRL_WELCOME] = {"welcome", FIELDS(welcome_rows), 1, listen_encode, listen_decode},
+	[CTRL_HELLO] = {"hello", FIELDS(hello_rows), 1, ctrl_spread_encode, ctrl_spread_decode},
+	[CTRL_WELCOME] = {"welcome", FIELDS(welcome_rows), 2, welcome_encode, welcome_decode},
 	[CTRL_REFUSE] = {"refuse", FIELDS(refuse_rows), 0, NULL, NULL},
 	[CTRL_PREPARE] = {"prepare", FIELDS(prepare_rows), 1, sizes_encode, sizes_decode},
 	[CTRL_READY] = {"ready", FIELDS(ready_rows), 0, NULL, NULL},
@@ -256,6 +273,30 @@ const char *
 ctrl_msg_name(enum ctrl_msg msg)
 {
 	return specs[msg].type;
+}
+
+/* An unknown key must not take the place of an optional one. */
+static size_t
+keys_allowed(const struct msg_spec *spec, const json_t *object)
+{
+	size_t keys = ENVELOPE_KEYS + spec->fields.count + spec->part_count;
+
+	for (size_t i = 0; i < spec->fields.count; i++)
+		keys -= spec->fields.field[i].kind == CTRL_FLAG &&
+			json_object_get(object, spec->fields.field[i].name) == NULL;
+	return keys;
+}
+
+int
+ctrl_optional_check(enum ctrl_msg msg, const json_t *object, const char *name, struct ep_err *err)
+{
+	const struct msg_spec *spec = &specs[msg];
+	const size_t keys = keys_allowed(spec, object);
+
+	if (json_object_get(object, name) != NULL || json_object_size(object) < keys)
+		return 0;
+	return ep_err_set(err, -EBADMSG, "%s from the peer: has %zu fields, allowed: %zu",
+		spec->type, json_object_size(object), keys - 1);
 }
 
 static int
@@ -340,18 +381,6 @@ ctrl_msg_open(const uint8_t *json, size_t len, struct ctrl_envelope *envelope, s
 	if (ret < 0)
 		json_decref(envelope->object);
 	return ret;
-}
-
-/* An unknown key must not take the place of an optional one. */
-static size_t
-keys_allowed(const struct msg_spec *spec, const json_t *object)
-{
-	size_t keys = ENVELOPE_KEYS + spec->fields.count + spec->part_count;
-
-	for (size_t i = 0; i < spec->fields.count; i++)
-		keys -= spec->fields.field[i].kind == CTRL_FLAG &&
-			json_object_get(object, spec->fields.field[i].name) == NULL;
-	return keys;
 }
 
 int

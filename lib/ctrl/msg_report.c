@@ -79,11 +79,11 @@ static const struct column columns[] = {
 };
 #undef UP
 
-static_assert(
-	EP_ARRAY_LEN(columns) + 4 == CTRL_REPORT_PARTS, "the arrays, totals, pacing, icmp, nic");
+static_assert(EP_ARRAY_LEN(columns) + 5 == CTRL_REPORT_PARTS,
+	"the arrays, totals, pacing, queues, icmp, nic");
 static_assert(EP_ARRAY_LEN(columns) * EP_RANGE_PORTS * REPORT_NUMBER_BYTES + REPORT_REST_BYTES +
-			CTRL_ICMP_ENTRIES_MAX * REPORT_NUMBER_BYTES + (16u << 10) +
-			CTRL_NIC_BYTES_MAX <=
+			CTRL_ICMP_ENTRIES_MAX * REPORT_NUMBER_BYTES + EP_RANGE_PORTS * 4 +
+			(20u << 10) + CTRL_NIC_BYTES_MAX <=
 		EP_CTRL_FRAME_MAX,
 	"a report of every port must fit a frame, whatever its numbers");
 
@@ -93,7 +93,8 @@ ctrl_report_bytes_max(uint32_t port_count)
 	const size_t ports = port_count < EP_RANGE_PORTS ? port_count : EP_RANGE_PORTS;
 
 	return EP_ARRAY_LEN(columns) * ports * REPORT_NUMBER_BYTES + REPORT_REST_BYTES +
-		ctrl_icmp_bytes_max((uint32_t)ports) + CTRL_NIC_BYTES_MAX;
+		ctrl_icmp_bytes_max((uint32_t)ports) + ctrl_queues_bytes_max((uint32_t)ports) +
+		CTRL_NIC_BYTES_MAX;
 }
 
 static uint64_t *
@@ -150,6 +151,8 @@ ctrl_report_encode(const void *body, json_t *object)
 	if (ret == 0)
 		ret = pacing_encode(report, object);
 	if (ret == 0)
+		ret = ctrl_queues_encode(report, object);
+	if (ret == 0)
 		ret = ctrl_icmp_encode(report, object);
 	if (ret == 0)
 		ret = ctrl_nic_encode(report, object);
@@ -180,6 +183,7 @@ static int
 parts_check(const char *what, const json_t *object, struct ep_err *err)
 {
 	const int missing = (json_object_get(object, "pacing") == NULL) +
+		(json_object_get(object, "queues") == NULL) +
 		(json_object_get(object, "icmp") == NULL) +
 		(json_object_get(object, "nic") == NULL);
 	const int allowed = 3 + CTRL_REPORT_PARTS - missing;
@@ -265,6 +269,8 @@ ctrl_report_decode(
 	for (size_t i = 0; ret == 0 && i < EP_ARRAY_LEN(columns); i++)
 		ret = column_decode(what, &columns[i], object, report, err);
 	if (ret == 0)
+		ret = ctrl_queues_decode(what, object, port_count, report, err);
+	if (ret == 0)
 		ret = ctrl_icmp_decode(what, object, port_count, report, err);
 	if (ret == 0)
 		ret = ctrl_nic_decode(what, object, report, err);
@@ -280,6 +286,8 @@ ep_ctrl_report_fini(struct ep_ctrl_report *report)
 	free(report->down_sent);
 	report->up = NULL;
 	report->down_sent = NULL;
+	free(report->port_queue);
+	report->port_queue = NULL;
 	free(report->icmp);
 	report->icmp = NULL;
 	free(report->nic);

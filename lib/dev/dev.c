@@ -27,6 +27,8 @@ dev_alloc(const struct ep_dev_cfg *cfg, const char *name)
 	dev->spec = cfg->spec;
 	dev->bus = cfg->spec.kind == EP_DEV_PCI ? "pci" : "vdev";
 	dev->rx_descs = dev->tx_descs = cfg->ring_descs;
+	dev->has_node = cfg->has_node;
+	dev->node = cfg->node;
 	dev->lock_fd = -1;
 	dev->filter.cfg_fd = dev->filter.object_fd = -1;
 	snprintf(dev->name, sizeof(dev->name), "%s", name);

@@ -55,6 +55,8 @@ struct ep_dev {
 	const char *bus; /* "vdev" or "pci". */
 	uint16_t port_id;
 	bool started;
+	bool has_node; /* Packet buffers and rings are wanted on `node`. */
+	int16_t node;
 	bool checksum_offload;
 	bool isolated;          /* Receives only what its rules take. */
 	struct rte_flow **flow; /* [flow_count] rules in place; owned. */

@@ -115,6 +115,8 @@ struct ep_dev_cfg {
 	uint32_t extra_mbufs;     /**< More of them, for who keeps received frames for a while. */
 	uint32_t side_mbufs;   /**< VDEV: packet buffers of ep_dev_side_pool(); 0: there is none. */
 	bool offload_checksum; /**< Ask for IPv4 and UDP checksum offload. */
+	bool has_node;            /**< `node` is meant. */
+	int16_t node; /**< NUMA node of packet buffers and rings; where it has no memory, any. Else the driver's choice. */
 };
 
 /** An open device. Opaque. */
@@ -185,8 +187,10 @@ struct ep_dev_info {
 	uint32_t mtu_bytes; /**< Largest IP packet that it was set up for [B]; 0: unknown. */
 	uint64_t speed_bps; /**< 0: unknown; for PCI as the link is now. */
 	bool checksum_offload;
-	bool kernel; /**< A kernel interface: addresses and routes come from netlink. */
-	int ifindex; /**< 0 when not. */
+	bool kernel;     /**< A kernel interface: addresses and routes come from netlink. */
+	bool in_memory;  /**< One end of the in-memory pair. */
+	bool is_virtual; /**< A DPDK virtual device of the user's. */
+	int ifindex;     /**< 0 when not. */
 	/**
 	 * What all its receive rings hold, where nobody counts what they drop when they are full; 0 where that is imissed, or
 	 * where a full ring holds the sender back and drops nothing [packets].

@@ -111,6 +111,8 @@ ep_dev_info(const struct ep_dev *dev, struct ep_dev_info *info)
 		.speed_bps = info_speed_bps(dev),
 		.checksum_offload = dev->checksum_offload,
 		.kernel = dev->link.ifindex != 0,
+		.in_memory = dev->spec.kind == EP_DEV_MEMORY,
+		.is_virtual = dev->spec.kind == EP_DEV_VDEV,
 		.ifindex = dev->link.ifindex,
 	};
 	rte_eth_dev_info_get(dev->port_id, &port);

@@ -74,15 +74,21 @@ port_packs_pool(const struct ep_dev *dev)
 		info.driver_name != NULL && strcmp(info.driver_name, "net_af_xdp") != 0;
 }
 
+/* Where packet buffers and rings belong. */
+static int
+port_node(const struct ep_dev *dev)
+{
+	return dev->has_node ? dev->node : rte_eth_dev_socket_id(dev->port_id);
+}
+
 /* As rte_pktmbuf_pool_create(), which knows no flags. */
 static struct rte_mempool *
 port_pool_new(const struct ep_dev *dev, const char *name, unsigned int count, unsigned int cache,
-	uint16_t room_bytes)
+	uint16_t room_bytes, int node)
 {
 	const struct rte_pktmbuf_pool_private private = {.mbuf_data_room_size = room_bytes};
 	struct rte_mempool *pool = rte_mempool_create_empty(name, count,
-		(unsigned int)sizeof(struct rte_mbuf) + room_bytes, cache, sizeof(private),
-		rte_eth_dev_socket_id(dev->port_id),
+		(unsigned int)sizeof(struct rte_mbuf) + room_bytes, cache, sizeof(private), node,
 		port_packs_pool(dev) ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0);
 	int ret;
 
@@ -107,10 +113,16 @@ port_pool_create(
 {
 	const unsigned int cache = cfg->pool_mbufs >= 2 * PORT_POOL_CACHE ? PORT_POOL_CACHE : 0;
 	const uint32_t room_bytes = cfg->buf_bytes + RTE_PKTMBUF_HEADROOM;
+	const int node = port_node(dev); /* asked for first: it may set rte_errno */
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	snprintf(name, sizeof(name), "ep_dev%u_%u", dev->port_id, queue);
-	dev->pool[queue] = port_pool_new(dev, name, cfg->pool_mbufs, cache, (uint16_t)room_bytes);
+	dev->pool[queue] =
+		port_pool_new(dev, name, cfg->pool_mbufs, cache, (uint16_t)room_bytes, node);
+	/* Memory of another node is slower, and better than none: without huge pages DPDK has that of one node only. */
+	if (dev->pool[queue] == NULL && node != SOCKET_ID_ANY)
+		dev->pool[queue] = port_pool_new(
+			dev, name, cfg->pool_mbufs, cache, (uint16_t)room_bytes, SOCKET_ID_ANY);
 	if (dev->pool[queue] == NULL)
 		return ep_err_set(err, -rte_errno,
 			"--dev %s: no memory for %u packet buffers of %u B for queue %u (%s); give "
@@ -133,7 +145,7 @@ port_side_pool_create(struct ep_dev *dev, const struct dev_port_cfg *cfg, struct
 		return 0;
 	snprintf(name, sizeof(name), "ep_dev%u_side", dev->port_id);
 	dev->side_pool = port_pool_new(dev, name, cfg->side_mbufs, PORT_POOL_CACHE,
-		(uint16_t)(cfg->buf_bytes + RTE_PKTMBUF_HEADROOM));
+		(uint16_t)(cfg->buf_bytes + RTE_PKTMBUF_HEADROOM), SOCKET_ID_ANY);
 	if (dev->side_pool != NULL)
 		return 0;
 	return ep_err_set(err, -rte_errno,
@@ -201,8 +213,9 @@ static int
 port_queue_open(
 	struct ep_dev *dev, uint16_t queue, const struct dev_port_cfg *cfg, struct ep_err *err)
 {
-	const int socket = rte_eth_dev_socket_id(dev->port_id);
 	int ret = port_pool_create(dev, queue, cfg, err);
+	/* The driver's rings go with the packet buffers. */
+	const int socket = ret < 0 ? SOCKET_ID_ANY : dev->pool[queue]->socket_id;
 
 	if (ret < 0)
 		return ret;

@@ -11,6 +11,7 @@
 #include <rte_flow.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,9 +174,8 @@ rss_try(const struct steering *s, const struct ep_plan_offer *offer, struct ep_e
 }
 
 static int
-steer_try(void *ctx, const struct ep_plan_offer *offer, struct ep_err *err)
+offer_try(struct steering *s, const struct ep_plan_offer *offer, struct ep_err *err)
 {
-	struct steering *s = ctx;
 	int ret = isolate(s->dev, offer->isolated, err);
 
 	if (ret < 0)
@@ -185,6 +185,20 @@ steer_try(void *ctx, const struct ep_plan_offer *offer, struct ep_err *err)
 	ret = rules_try(s, offer, err);
 	if (ret == 0)
 		s->mixed = !offer->isolated && !rest_keep_away(s->dev, offer->first_queue);
+	return ret;
+}
+
+/* What was chosen is told with its device, so that why nothing better was need not name it; some names are longer than all the rest. */
+static int
+steer_try(void *ctx, const struct ep_plan_offer *offer, struct ep_err *err)
+{
+	struct steering *s = ctx;
+	char name[sizeof(s->dev->name) + 16];
+	const int ret = offer_try(s, offer, err);
+	const int len = snprintf(name, sizeof(name), "--dev %s: ", s->dev->name);
+
+	if (ret < 0 && len > 0 && strncmp(err->text, name, (size_t)len) == 0)
+		memmove(err->text, err->text + len, strlen(err->text + len) + 1);
 	return ret;
 }
 

@@ -1,5 +1,7 @@
 #include "engine_priv.h"
 
+#include <string.h>
+
 /* What the workers have counted, read from the main thread. */
 
 static uint64_t
@@ -64,10 +66,11 @@ ep_engine_count(const struct ep_engine *e, uint32_t side, struct ep_engine_count
 	const struct side *s = &e->side[side];
 
 	*count = (struct ep_engine_count){0};
+	for (uint32_t i = 0; i < s->lane_count; i++)
+		lane_count_add(e, s, s->lane[i], count);
 	for (uint32_t i = 0; i < s->cfg.worker_count; i++) {
 		const struct worker *w = &e->worker[s->cfg.first_worker + i];
 
-		lane_count_add(e, s, s->lane[i], count);
 		count->max_gap_ns =
 			RTE_MAX(count->max_gap_ns, cycles_to_ns(e, peek(&w->max_gap_cycles)));
 	}
@@ -78,7 +81,7 @@ ep_engine_rx_ports(const struct ep_engine *e, uint32_t side, struct ep_acct_port
 {
 	const struct side *s = &e->side[side];
 
-	for (uint32_t i = 0; i < s->cfg.worker_count; i++)
+	for (uint32_t i = 0; i < s->lane_count; i++)
 		ep_acct_ports_merge(ports, s->lane[i]->acct.port, e->cfg.range->port_count);
 }
 
@@ -95,13 +98,61 @@ ep_engine_tx_ports(const struct ep_engine *e, uint32_t side, uint64_t *sent)
 {
 	const struct side *s = &e->side[side];
 
-	for (uint32_t i = 0; i < s->cfg.worker_count; i++) {
+	for (uint32_t i = 0; i < s->lane_count; i++) {
 		const struct lane *l = s->lane[i];
 
 		if (l->tx != NULL)
 			ep_sched_count_ports(l->order, &l->cursor, l->space, l->list, sent);
 		if (s->cfg.role == EP_ENGINE_RESPONDER && e->trial.echo)
 			echo_ports_add(e, l, sent);
+	}
+}
+
+uint32_t
+ep_engine_queues(const struct ep_engine *e, uint32_t side, uint64_t *pkts)
+{
+	const struct side *s = &e->side[side];
+
+	static_assert(EP_ENGINE_QUEUES_MAX == ENGINE_QUEUES_MAX, "one word for it outside");
+	memset(pkts, 0, EP_ENGINE_QUEUES_MAX * sizeof(*pkts));
+	/* Lane i has the queues i, i + lane_count, ... */
+	for (uint32_t i = 0; i < s->lane_count; i++)
+		for (uint32_t q = 0; q < s->lane[i]->rx_queue_count; q++)
+			pkts[i + q * s->lane_count] = peek(&s->lane[i]->queue_pkts[q]);
+	return RTE_MIN(s->info.queue_pairs, EP_ENGINE_QUEUES_MAX);
+}
+
+/* The lane that has most of a port's probes; EP_ENGINE_QUEUE_NONE where none came, or no lane has nine of ten. */
+static uint32_t
+port_lane(const struct side *s, uint32_t port_index)
+{
+	uint64_t total = 0, most = 0;
+	uint32_t best = EP_ENGINE_QUEUE_NONE;
+
+	for (uint32_t i = 0; i < s->lane_count; i++) {
+		const uint64_t n = ep_acct_received(&s->lane[i]->acct.port[port_index]);
+
+		total += n;
+		if (n > most) {
+			most = n;
+			best = i;
+		}
+	}
+	return most >= total - total / 10 ? best : EP_ENGINE_QUEUE_NONE;
+}
+
+void
+ep_engine_port_queues(const struct ep_engine *e, uint32_t side, uint8_t *queue)
+{
+	const struct side *s = &e->side[side];
+
+	for (uint32_t p = 0; p < e->cfg.range->port_count; p++) {
+		const uint32_t i = port_lane(s, p);
+
+		/* The queue of a lane with one has the lane's number. */
+		queue[p] = i < s->lane_count && s->lane[i]->rx_queue_count == 1
+			? (uint8_t)i
+			: EP_ENGINE_QUEUE_NONE;
 	}
 }
 
@@ -118,7 +169,7 @@ ep_engine_hist(
 {
 	const struct side *s = &e->side[side];
 
-	for (uint32_t i = 0; i < s->cfg.worker_count; i++) {
+	for (uint32_t i = 0; i < s->lane_count; i++) {
 		const struct ep_hist *h = rtt ? s->lane[i]->hist_rtt : s->lane[i]->hist_oneway;
 
 		ep_hist_merge(hist, &h[block]);
@@ -131,7 +182,7 @@ ep_engine_jitter_ns(const struct ep_engine *e, uint32_t side)
 	const struct side *s = &e->side[side];
 	struct ep_acct_jitter jitter = {0};
 
-	for (uint32_t i = 0; i < s->cfg.worker_count; i++) {
+	for (uint32_t i = 0; i < s->lane_count; i++) {
 		const struct ep_acct *a = &s->lane[i]->acct;
 
 		ep_acct_jitter_add(&jitter, a->flow, a->flow_count);

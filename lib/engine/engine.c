@@ -67,7 +67,7 @@ static void
 lane_queues(struct lane *l, const struct side *s, uint32_t i)
 {
 	for (uint32_t q = i; q < s->info.queue_pairs && l->rx_queue_count < ENGINE_QUEUES_MAX;
-		q += s->cfg.worker_count)
+		q += s->lane_count)
 		l->rx_queue[l->rx_queue_count++] = (uint16_t)q;
 	l->tx_queue = (uint16_t)i;
 }
@@ -198,14 +198,16 @@ side_create(struct ep_engine *e, uint32_t side)
 
 	s->cfg = e->cfg.side[side];
 	ep_dev_info(s->cfg.dev, &s->info);
-	if (s->cfg.worker_count > s->info.queue_pairs)
-		s->cfg.worker_count = s->info.queue_pairs;
-	s->lane = calloc(s->cfg.worker_count, sizeof(struct lane *));
+	s->cfg.worker_count = RTE_MIN(s->cfg.worker_count, s->info.queue_pairs);
+	s->lane_count = s->cfg.lane_count == 0 ? s->cfg.worker_count : s->cfg.lane_count;
+	s->lane_count = RTE_MIN(s->lane_count, RTE_MIN(s->info.queue_pairs, ENGINE_QUEUES_MAX));
+	s->cfg.worker_count = RTE_MIN(s->cfg.worker_count, s->lane_count);
+	s->lane = calloc(s->lane_count, sizeof(struct lane *));
 	if (s->lane == NULL)
 		return -ENOMEM;
 	if (s->cfg.role == EP_ENGINE_RESPONDER)
 		ret = learn_create(e, s);
-	for (uint32_t i = 0; i < s->cfg.worker_count && ret == 0; i++)
+	for (uint32_t i = 0; i < s->lane_count && ret == 0; i++)
 		ret = lane_create(e, s, i, &s->lane[i]);
 	if (ret == 0) {
 		s->lane[0]->slow_tx = s->cfg.slow_tx;
@@ -223,10 +225,11 @@ worker_attach(struct ep_engine *e, uint32_t side)
 {
 	struct side *s = &e->side[side];
 
-	for (uint32_t i = 0; i < s->cfg.worker_count; i++) {
-		struct worker *w = &e->worker[s->cfg.first_worker + i];
+	for (uint32_t i = 0; i < s->lane_count; i++) {
+		struct worker *w = &e->worker[s->cfg.first_worker + i % s->cfg.worker_count];
 
 		w->lane_side[w->lane_count] = side;
+		w->lane_index[w->lane_count] = i;
 		w->lane[w->lane_count++] = s->lane[i];
 	}
 }
@@ -302,7 +305,7 @@ fail:
 static void
 side_destroy(struct ep_engine *e, struct side *s)
 {
-	for (uint32_t i = 0; s->lane != NULL && i < s->cfg.worker_count; i++)
+	for (uint32_t i = 0; s->lane != NULL && i < s->lane_count; i++)
 		lane_destroy(e, s->lane[i]);
 	free(s->lane);
 	free(s->tmpl);
@@ -477,7 +480,7 @@ lane_send_setup(struct ep_engine *e, struct side *s, struct lane *l, uint32_t i)
 	l->vlan_be = s->cfg.vlan_id == 0
 		? 0
 		: rte_cpu_to_be_32((uint32_t)RTE_ETHER_TYPE_VLAN << 16 | s->cfg.vlan_id);
-	lanes = RTE_MIN(s->cfg.worker_count, l->order->flow_count);
+	lanes = RTE_MIN(s->lane_count, l->order->flow_count);
 	if (i >= lanes)
 		return;
 	l->cursor = ep_sched_shard(l->order, i, lanes);
@@ -496,6 +499,7 @@ lane_clear(const struct ep_engine *e, struct lane *l)
 	table_clear(l->hist_oneway, hist_bytes(e));
 	table_clear(l->hist_rtt, hist_bytes(e));
 	l->count = (struct lane_count){.learned = l->count.learned};
+	memset(l->queue_pkts, 0, sizeof(l->queue_pkts));
 	memset(&l->pace, 0, sizeof(l->pace));
 	memset(&l->cursor, 0, sizeof(l->cursor));
 	memset(&l->depart, 0, sizeof(l->depart));
@@ -534,7 +538,7 @@ side_prepare(struct ep_engine *e, struct side *s, struct ep_err *err)
 
 	if (s->stage != NULL)
 		ep_path_restart(s->stage->path);
-	for (uint32_t i = 0; i < s->cfg.worker_count && ret == 0; i++) {
+	for (uint32_t i = 0; i < s->lane_count && ret == 0; i++) {
 		struct lane *l = s->lane[i];
 
 		lane_clear(e, l);
@@ -654,7 +658,7 @@ ep_engine_tx_done(const struct ep_engine *e, uint32_t side)
 {
 	const struct side *s = &e->side[side];
 
-	for (uint32_t i = 0; i < s->cfg.worker_count; i++)
+	for (uint32_t i = 0; i < s->lane_count; i++)
 		if (!__atomic_load_n(&s->lane[i]->tx_done, __ATOMIC_ACQUIRE))
 			return false;
 	return true;

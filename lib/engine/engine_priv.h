@@ -30,9 +30,10 @@ extern int ep_engine_logtype;
 static_assert(ENGINE_RX_BURST <= EP_WIRE_BURST, "a receive burst is tagged in one call");
 /** Transmit attempts before a burst counts as refused. */
 #define ENGINE_TX_TRIES 8
-/** Receive queues of one lane. */
-#define ENGINE_VLAN_BYTES 4
+/** Receive queues of one lane, and lanes of one side. */
 #define ENGINE_QUEUES_MAX 64
+/** Lanes of one worker: all of two sides. */
+#define ENGINE_LANES_MAX (2 * ENGINE_QUEUES_MAX)
 #define ENGINE_VLAN_BYTES 4 /* 802.1Q: EtherType and identifier. */
 /** Rounds of a worker between two looks at the command words. */
 #define ENGINE_HOUSEKEEPING 64
@@ -81,7 +82,7 @@ struct stage {
 	struct rte_mbuf *backlog[ENGINE_RX_BURST * EP_PATH_OUT_MAX];
 };
 
-/** A worker's share of a side. */
+/** A share of a side: queues of its own, flows of its own. One worker serves it, which may serve more. */
 struct __rte_cache_aligned lane {
 	/* Read-only while running. */
 	lane_rx_fn rx;
@@ -135,6 +136,7 @@ struct __rte_cache_aligned lane {
 	/* Written by this worker, read by ep_engine_count(). */
 	alignas(RTE_CACHE_LINE_SIZE) struct lane_count count;
 	bool tx_done;
+	uint64_t queue_pkts[ENGINE_QUEUES_MAX]; /* Taken out of rx_queue[i] in this trial. */
 };
 
 /** One lcore's work. */
@@ -143,8 +145,9 @@ struct __rte_cache_aligned worker {
 	struct ep_engine *engine;
 	unsigned int lcore_id;
 	uint32_t lane_count;
-	struct lane *lane[2]; /* Also which side: see lane_side. */
-	uint32_t lane_side[2];
+	struct lane *lane[ENGINE_LANES_MAX];
+	uint32_t lane_side[ENGINE_LANES_MAX];  /* Of which side it is ... */
+	uint32_t lane_index[ENGINE_LANES_MAX]; /* ... and which of its lanes. */
 
 	/* Written by this worker, read by ep_engine_count(). */
 	alignas(RTE_CACHE_LINE_SIZE) uint64_t
@@ -161,7 +164,9 @@ struct __rte_cache_aligned worker {
 struct side {
 	struct ep_engine_side_cfg cfg;
 	struct ep_dev_info info;
-	struct lane **lane; /* [cfg.worker_count] */
+	struct lane *
+		*lane; /* [lane_count] Lane i is of worker first_worker + i mod worker_count. */
+	uint32_t lane_count;
 	struct ep_wire_tmpl *tmpl;
 	struct learn learn;
 	struct stage *stage;

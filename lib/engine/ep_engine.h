@@ -5,7 +5,8 @@
  * The data path: workers that send, receive, account, echo and stream on open devices (design sections 4 and 8).
  *
  * The engine knows one or two sides (both in `everyport loop`). A side is a role on a device. Each worker is one DPDK lcore and
- * serves one lane of each side that it was given: a share of the side's receive queues and one transmit queue. All calls here
+ * serves lanes of each side that it was given. A lane is a share of the side's receive queues and one transmit queue; a flow
+ * is sent by one lane and has to arrive at one lane. All calls here
  * are control path, from one thread; workers run between ep_engine_prepare() and ep_engine_stop() only and sleep otherwise.
  *
  *   prepare -> receiving -> start(side) -> sending -> tx_done -> drain -> late -> stop -> results
@@ -94,6 +95,8 @@ struct ep_engine_side_cfg {
 	uint32_t
 		first_worker; /**< Workers first_worker to first_worker + worker_count - 1 serve it. */
 	uint32_t worker_count; /**< At least 1, at most the device's queue pairs. */
+	uint32_t
+		lane_count; /**< 0: one a worker; else at most the device's queue pairs, and worker i serves the lanes i, i + worker_count, ... */
 	uint16_t
 		vlan_id; /**< 802.1Q identifier of what it sends, 1 to 4094; 0: no tag. Frame sizes count the tag. */
 	struct rte_ring *
@@ -244,6 +247,30 @@ void ep_engine_rx_ports(const struct ep_engine *e, uint32_t side, struct ep_acct
 
 /** Add the probes that the side's NIC accepted, stream and echoes, [range->port_count]. */
 void ep_engine_tx_ports(const struct ep_engine *e, uint32_t side, uint64_t *sent);
+
+/** Most receive queues of a side. */
+#define EP_ENGINE_QUEUES_MAX 64
+/** A port whose queue is not known. */
+#define EP_ENGINE_QUEUE_NONE 255
+
+/**
+ * What was taken out of each receive queue of a side in the trial, probes and all else [packets]. May be read while workers run.
+ *
+ * @param[out] pkts
+ *   [EP_ENGINE_QUEUES_MAX], by the device's queue number.
+ * @return
+ *   The number of queues.
+ */
+uint32_t ep_engine_queues(const struct ep_engine *e, uint32_t side, uint64_t *pkts);
+
+/**
+ * At which receive queue the probes to each port arrived: nine of ten of them at least. Seen, not computed. EP_ENGINE_QUEUE_NONE
+ * where none arrived, where the port's flows are spread, or where one lane serves several queues.
+ *
+ * @param[out] queue
+ *   [range->port_count]
+ */
+void ep_engine_port_queues(const struct ep_engine *e, uint32_t side, uint8_t *queue);
 
 /** Number of port blocks and the ports in each but the last. */
 uint32_t ep_engine_block_count(const struct ep_engine *e, uint32_t *block_ports);

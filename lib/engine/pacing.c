@@ -39,10 +39,11 @@ ep_engine_pacing(const struct ep_engine *e, uint32_t side, struct ep_engine_paci
 	const struct side *s = &e->side[side];
 
 	*pacing = (struct ep_engine_pacing){0};
+	for (uint32_t i = 0; i < s->lane_count; i++)
+		lane_pacing_add(e, s->lane[i], pacing);
 	for (uint32_t i = 0; i < s->cfg.worker_count; i++) {
 		const struct worker *w = &e->worker[s->cfg.first_worker + i];
 
-		lane_pacing_add(e, s->lane[i], pacing);
 		pacing->loop_gap_ns =
 			RTE_MAX(pacing->loop_gap_ns, cycles_to_ns(e, w->max_gap_cycles));
 		pacing->receive_gap_ns =
@@ -57,6 +58,6 @@ ep_engine_departures(const struct ep_engine *e, uint32_t side, struct ep_hist *h
 {
 	const struct side *s = &e->side[side];
 
-	for (uint32_t i = 0; i < s->cfg.worker_count; i++)
+	for (uint32_t i = 0; i < s->lane_count; i++)
 		ep_hist_merge(hist, &s->lane[i]->depart.gap);
 }

@@ -97,7 +97,7 @@ worker_housekeeping(struct worker *w)
 	return command != ENGINE_STOP;
 }
 
-/* Slots of the side's schedule that worker i of n has: i, i + n, i + 2n, ... */
+/* Slots of the side's schedule that lane i of n has: i, i + n, i + 2n, ... */
 static uint64_t
 slots_share(uint64_t slots, uint32_t i, uint32_t n)
 {
@@ -108,7 +108,7 @@ slots_share(uint64_t slots, uint32_t i, uint32_t n)
 static uint32_t
 sending_lanes(const struct side *s, const struct lane *l)
 {
-	return RTE_MIN(s->cfg.worker_count, l->order->flow_count);
+	return RTE_MIN(s->lane_count, l->order->flow_count);
 }
 
 uint32_t
@@ -128,11 +128,11 @@ lane_begin(struct worker *w, uint32_t i, uint64_t start_cycles, uint64_t now_cyc
 	const struct side *s = &e->side[w->lane_side[i]];
 	const struct ep_engine_trial *t = &e->trial;
 	struct lane *l = w->lane[i];
-	const uint32_t index = (uint32_t)(w - e->worker) - s->cfg.first_worker;
+	const uint32_t index = w->lane_index[i];
 	const uint32_t lanes = sending_lanes(s, l);
 	const double rate_pps = s->rate_pps / lanes;
 	const double cycles_per_ns = e->cfg.clock.hz / 1e9;
-	/* The workers take turns, so that the stream as a whole is even, too. */
+	/* The lanes take turns, so that the stream as a whole is even, too. */
 	const uint64_t turn_cycles =
 		s->rate_pps > 0 ? (uint64_t)(e->cfg.clock.hz / s->rate_pps * index) : 0;
 	const uint64_t slack_ns = t->rounds > 0 ? SWEEP_SLACK_NS : t->slack_ns;
@@ -213,6 +213,18 @@ worker_idle(const struct worker *w, uint64_t now_cycles)
 		rte_pause();
 }
 
+/* Receive from the lane's next queue. The counter is written once a burst. */
+static uint32_t
+lane_receive(struct lane *l)
+{
+	const uint32_t queue = l->rx_queue_next;
+	const uint32_t n = l->rx(l);
+
+	if (n > 0)
+		l->queue_pkts[queue] += n;
+	return n;
+}
+
 /* What was received took its time: what is sent after it leaves, and is stamped, later than the round began. */
 static uint32_t
 worker_round(struct worker *w, uint64_t now_cycles)
@@ -224,7 +236,7 @@ worker_round(struct worker *w, uint64_t now_cycles)
 
 		if (l->stage != NULL)
 			work += stage_run(l->stage);
-		work += l->rx(l);
+		work += lane_receive(l);
 		if (l->tx != NULL && !l->tx_done)
 			work += lane_send(w, i, work > 0 ? rte_rdtsc() : now_cycles);
 	}

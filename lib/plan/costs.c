@@ -123,13 +123,14 @@ cost_huge(const struct build *b, const struct ep_plan_node *node)
 		if (b->plan->queue[q].node == node->id ||
 			(b->plan->queue[q].node == EP_PLAN_NODE_ANY && b->topo->node_count == 1))
 			bytes += b->plan->queue[q].pool_bytes;
-	if (bytes > node->huge_free_bytes)
-		build_note(b->plan, EP_PLAN_WARN,
-			"node %d has %ju MiB of free huge pages, packet buffers need %ju MiB: "
-			"ordinary pages do, "
-			"and cost rate",
-			node->id, (uintmax_t)(node->huge_free_bytes / MIB),
-			(uintmax_t)((bytes + MIB - 1) / MIB));
+	if (bytes <= node->huge_free_bytes)
+		return;
+	build_note(b->plan, EP_PLAN_WARN,
+		"node %d has %ju MiB of free huge pages, packet buffers need %ju MiB: ordinary "
+		"pages do, and cost rate",
+		node->id, (uintmax_t)(node->huge_free_bytes / MIB),
+		(uintmax_t)((bytes + MIB - 1) / MIB));
+	b->plan->note[b->plan->note_count - 1].memory = true;
 }
 
 void

@@ -362,6 +362,7 @@ enum ep_plan_level {
 
 struct ep_plan_note {
 	enum ep_plan_level level;
+	bool memory; /**< About pages, not about cores and nodes. */
 	char text[EP_PLAN_TEXT_BYTES];
 };
 

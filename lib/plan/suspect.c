@@ -3,7 +3,8 @@
  * whatever the path does, each queue gets its share of good and bad ports. A queue that has significantly more bad ones was lossy itself.
  *
  * Probes of one port are lost together (a dead port loses all), so ports are counted, not probes: a port is bad when its loss is
- * above the median of all ports. Under the hypothesis that queues do not matter, a queue's bad ports are binomial with the share that the
+ * above the median of all ports, or above the mean where that is lower: of two queues one may lose the same on each of its ports, and
+ * then the median is that loss itself. Under the hypothesis that queues do not matter, a queue's bad ports are binomial with the share that the
  * other queues have (its upper bound, to be on the safe side); Holm's correction over the queues.
  */
 
@@ -40,31 +41,36 @@ ratio_compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Median of the loss of ports that were sent to; -1 without memory. */
+/* Median of the loss of ports that were sent to, or the mean where that is lower; -1 without memory. */
 static double
-loss_median(const struct ep_plan_suspect_cfg *cfg)
+loss_middle(const struct ep_plan_suspect_cfg *cfg)
 {
 	double *ratio = malloc(sizeof(*ratio) * (cfg->port_count + 1));
+	uint64_t sent = 0, lost = 0;
 	double median = 0;
 	uint32_t n = 0;
 
 	if (ratio == NULL)
 		return -1;
-	for (uint32_t i = 0; i < cfg->port_count; i++)
-		if (cfg->sent[i] > 0)
-			ratio[n++] = loss_ratio(cfg->lost[i], cfg->sent[i]);
+	for (uint32_t i = 0; i < cfg->port_count; i++) {
+		if (cfg->sent[i] == 0)
+			continue;
+		ratio[n++] = loss_ratio(cfg->lost[i], cfg->sent[i]);
+		sent += cfg->sent[i];
+		lost += cfg->lost[i];
+	}
 	qsort(ratio, n, sizeof(*ratio), ratio_compare);
 	if (n > 0)
 		median = ratio[n / 2];
 	free(ratio);
-	return median;
+	return median < loss_ratio(lost, sent) ? median : loss_ratio(lost, sent);
 }
 
 static void
-tally_add(struct tally *t, const struct ep_plan_suspect_cfg *cfg, uint32_t i, double median)
+tally_add(struct tally *t, const struct ep_plan_suspect_cfg *cfg, uint32_t i, double middle)
 {
 	t->port_count++;
-	t->bad_count += loss_ratio(cfg->lost[i], cfg->sent[i]) > median;
+	t->bad_count += loss_ratio(cfg->lost[i], cfg->sent[i]) > middle;
 	t->sent += cfg->sent[i];
 	t->lost += cfg->lost[i];
 }
@@ -129,17 +135,17 @@ ep_plan_suspect_find(const struct ep_plan_suspect_cfg *cfg, struct ep_plan_suspe
 	double p[EP_PLAN_QUEUES_MAX];
 	bool stands_out[EP_PLAN_QUEUES_MAX];
 	struct ep_plan_suspect made = {0};
-	const double median = loss_median(cfg);
+	const double middle = loss_middle(cfg);
 
-	if (median < 0)
+	if (middle < 0)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < cfg->port_count; i++) {
 		if (cfg->queue[i] >= EP_PLAN_QUEUES_MAX)
 			return -EINVAL;
 		if (cfg->sent[i] == 0)
 			continue;
-		tally_add(&queue[cfg->queue[i]], cfg, i, median);
-		tally_add(&all, cfg, i, median);
+		tally_add(&queue[cfg->queue[i]], cfg, i, middle);
+		tally_add(&all, cfg, i, middle);
 	}
 	for (uint32_t q = 0; q < EP_PLAN_QUEUES_MAX; q++) {
 		const struct tally rest = tally_rest(&all, &queue[q]);

@@ -450,6 +450,69 @@ json_trial_pacing(struct json_writer *w, json_t *o, const struct ep_result_trial
 	json_put(w, o, "receive_gap_ns", gap);
 }
 
+static json_t *
+json_received(struct json_writer *w, const struct ep_result_queues *q)
+{
+	json_t *a;
+
+	if (q->count == 0)
+		return json_null();
+	a = json_array();
+	for (uint32_t i = 0; i < q->count; i++)
+		json_push(w, a, json_count(q->received[i], true));
+	return a;
+}
+
+static json_t *
+json_suspect(struct json_writer *w, const struct ep_plan_suspect *s)
+{
+	json_t *o;
+
+	if (!s->found)
+		return json_null();
+	o = json_object();
+	json_put(w, o, "queue", json_integer(s->queue));
+	json_put(w, o, "loss_ratio", json_number(s->loss_ratio, true));
+	json_put(w, o, "rest_loss_ratio", json_number(s->rest_loss_ratio, true));
+	return o;
+}
+
+static json_t *
+json_spread(struct json_writer *w, const struct ep_result_spread *s)
+{
+	json_t *o;
+
+	if (s->sum.count == 0)
+		return json_null();
+	o = json_object();
+	json_put(w, o, "received", json_received(w, &s->sum));
+	json_put(w, o, "max_ratio", json_number(ep_result_queues_ratio(&s->sum), true));
+	json_put(w, o, "expected_ratio", json_number(s->expected_ratio, s->expected_ratio > 0));
+	json_put(w, o, "steering", json_text(s->steering));
+	json_put(w, o, "suspect", json_suspect(w, &s->suspect));
+	return o;
+}
+
+static void
+json_spreads(struct json_writer *w, const struct ep_result *r)
+{
+	json_t *o = json_object();
+
+	json_put(w, o, "up", json_spread(w, &r->spread[EP_RESULT_UP]));
+	json_put(w, o, "down", json_spread(w, &r->spread[EP_RESULT_DOWN]));
+	json_lines(w, "queues", o);
+}
+
+static json_t *
+json_trial_queues(struct json_writer *w, const struct ep_result_trial *t)
+{
+	json_t *o = json_object();
+
+	json_put(w, o, "up", json_received(w, &t->queues[EP_RESULT_UP]));
+	json_put(w, o, "down", json_received(w, &t->queues[EP_RESULT_DOWN]));
+	return o;
+}
+
 static void
 json_trials(struct json_writer *w, const struct ep_result *r)
 {
@@ -472,6 +535,7 @@ json_trials(struct json_writer *w, const struct ep_result *r)
 			json_both(w, t->max_gap_ns, up->sender_known, down->sender_known));
 		json_trial_pacing(w, o, t);
 		json_put(w, o, "nic", report_nic_json(t));
+		json_put(w, o, "queues", json_trial_queues(w, t));
 		json_entry(w, o);
 	}
 	json_close(w, "]");
@@ -593,6 +657,7 @@ ep_report_json(const struct ep_result *r, char **text)
 	json_put(&w, totals, "up", json_totals(&w, r, EP_RESULT_UP));
 	json_put(&w, totals, "down", json_totals(&w, r, EP_RESULT_DOWN));
 	json_lines(&w, "totals", totals);
+	json_spreads(&w, r);
 	json_ceiling(&w, r);
 	json_port_lists(&w, r, "dead_ports", EP_RESULT_PORT_DEAD);
 	json_port_lists(&w, r, "lossy_ports", EP_RESULT_PORT_LOSSY);

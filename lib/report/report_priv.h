@@ -87,6 +87,9 @@ void report_pacing(struct report_buf *b, const struct ep_result_trial *t, enum e
 /** Append the tester's own ceiling, where the doctor measured it, beside what this run did. */
 void report_ceiling(struct report_buf *b, const struct ep_result *r);
 
+/** Append how packets lay on the receive queues, where a receiver had several. */
+void report_queues(struct report_buf *b, const struct ep_result *r);
+
 /** Append the fallback check: a table of ports and phases, or, where it was made alone, of every level. */
 void report_tcp(struct report_buf *b, const struct ep_result *r);
 

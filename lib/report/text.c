@@ -477,6 +477,7 @@ ep_report_text(const struct ep_result *r, char **text)
 	if (r->trial_count > 0) {
 		report_append(&b, "\n", 1);
 		text_table(&b, r, &t);
+		report_queues(&b, r);
 		report_ceiling(&b, r);
 		text_latency(&b, r);
 		text_ports(&b, r, &t);

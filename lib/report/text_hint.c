@@ -43,6 +43,11 @@ hint_shortfall(struct report_buf *b, const struct ep_result *r, bool *said)
 			"rx_nombuf: the receiver ran out of packet buffers. Lower --rate, or give "
 			"DPDK more memory (--eal \"-m "
 			"N\" [MiB])."},
+		{r->spread[0].suspect.found + r->spread[1].suspect.found,
+			"A receive queue that loses: lower --rate, give it a core of its own "
+			"(--cores), or stop what else runs on that core; \"ethtool -S\" on that "
+			"host "
+			"has counters of each queue."},
 		{l[0].ierrors + l[1].ierrors,
 			"ierrors: the receiver's NIC refused broken frames. Check cable and "
 			"transceiver; \"ethtool -S\" on that "

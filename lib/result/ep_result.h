@@ -10,6 +10,7 @@
 #include <ep_base.h>
 #include <ep_hist.h>
 #include <ep_nic.h>
+#include <ep_plan.h>
 #include <ep_range.h>
 #include <ep_slow.h>
 
@@ -125,6 +126,28 @@ struct ep_result_receiver {
 		ring_pkts; /**< What its rings hold, where what they drop is not counted as imissed; else 0. */
 };
 
+/** Most receive queues of a device. */
+#define EP_RESULT_QUEUES_MAX EP_PLAN_QUEUES_MAX
+/** A port whose receive queue is not known. */
+#define EP_RESULT_QUEUE_NONE 255
+
+/** What was taken out of each receive queue of the receiver of a direction. */
+struct ep_result_queues {
+	uint32_t count;                          /**< Queues; 0: not known. */
+	uint64_t received[EP_RESULT_QUEUES_MAX]; /**< [count] Probes and all else [packets]. */
+};
+
+/** How packets got to the receive queues of the receiver of a direction, in the whole run. */
+struct ep_result_spread {
+	char steering[EP_PLAN_TEXT_BYTES]; /**< The way that was chosen, and why; "": not known. */
+	double expected_ratio; /**< Fullest queue's share / mean share, by computation; 0: not known. */
+	uint8_t *
+		port_queue; /**< [range->port_count] Queue that each port's probes arrived at, or EP_RESULT_QUEUE_NONE; NULL: not known. Owned. */
+	struct ep_result_queues sum; /**< Of the trials. Filled by ep_result_judge(). */
+	struct ep_plan_suspect
+		suspect; /**< A queue that loss follows. Filled by ep_result_judge(). */
+};
+
 /** One trial. */
 struct ep_result_trial {
 	char kind[16]; /**< "sweep" or "load". */
@@ -138,6 +161,7 @@ struct ep_result_trial {
 		max_gap_ns[EP_RESULT_DIRS]; /**< Largest pause of the sending worker's loop [ns]. */
 	struct ep_result_pacing pacing[EP_RESULT_DIRS];
 	struct ep_result_receiver receiver[EP_RESULT_DIRS];
+	struct ep_result_queues queues[EP_RESULT_DIRS];
 	struct ep_nic_changes
 		nic[EP_RESULT_SIDES]; /**< By how much the counters of each NIC grew. */
 	uint64_t drain_ns;            /**< Wait for the last probes [ns]. */
@@ -304,6 +328,7 @@ struct ep_result {
 	struct ep_result_impair_port *impair; /**< [range->port_count], NULL without --impair. */
 	struct ep_slow_icmp *icmp
 		[EP_RESULT_DIRS]; /**< ICMP errors about probes of a direction; NULL: not looked for. */
+	struct ep_result_spread spread[EP_RESULT_DIRS]; /**< Over receive queues. */
 	struct ep_result_ledger ledger[EP_RESULT_DIRS]; /**< Sum of the trials. */
 	uint64_t bytes[EP_RESULT_DIRS];                 /**< Sum of the trials [B]. */
 	struct ep_result_latency latency[EP_RESULT_LATS];
@@ -345,6 +370,20 @@ int ep_result_add_impair(struct ep_result *r);
 
 /** Make room for ICMP errors: r->icmp[dir] becomes an empty account, unless there is one. @return 0 or -ENOMEM. */
 int ep_result_add_icmp(struct ep_result *r, enum ep_result_dir dir);
+
+/**
+ * Note at which receive queue the probes to each port arrived in a trial; what an earlier trial told of a port is kept where this
+ * one does not know.
+ *
+ * @param queue
+ *   [range->port_count] queue, or EP_RESULT_QUEUE_NONE. Borrowed for the call.
+ * @return
+ *   0 or -ENOMEM.
+ */
+int ep_result_add_port_queues(struct ep_result *r, enum ep_result_dir dir, const uint8_t *queue);
+
+/** Fullest queue's share / mean share; NAN where there are not two queues, or nothing arrived. */
+double ep_result_queues_ratio(const struct ep_result_queues *q);
 
 /* Append one entry (a copy; texts are cut where too long). @return 0 or -ENOMEM. */
 int ep_result_add_trial(struct ep_result *r, const struct ep_result_trial *trial);
@@ -401,7 +440,7 @@ int ep_result_ledger_check(
  * Rules (design section 4), by direction; a direction that was never sent on is not judged:
  * - invalid: the own shortfall of a trial (ep_result_shortfall()) is more than a tenth of the loss it judges
  *   (max_loss_ratio / 10 of intended; with a goal of 0 any shortfall); its receiver was away for so long that the loss may be its
- *   own (see stall.c); a ledger does not close; the ports do not add up to the
+ *   own (see stall.c); loss follows one of the receiver's queues, and is more than a tenth of the goal (see queues.c); a ledger does not close; the ports do not add up to the
  *   ledger; the far side's counters never came; or no probe was sent at all. What is lost in an invalid trial is the tester's: no
  *   port is called lossy then and the loss goal is not judged; dead ports are named as long as one trial of the direction is valid.
  * - invalid, too: the loss is above the goal, and would be within it without what a cloud's allowance may have taken (the least of its

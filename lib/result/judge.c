@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 uint64_t
 result_shortfall_allowed(const struct ep_result *r, uint64_t intended)
@@ -134,6 +135,21 @@ judge_port_sums(struct result_judge *j, enum ep_result_dir dir)
 	}
 }
 
+/* A queue of the tester's that loses makes the loads unusable; the sweep is too slow to fill one. */
+static void
+judge_queues(struct result_judge *j, enum ep_result_dir dir)
+{
+	if (!j->dir[dir].used || !j->dir[dir].all_valid || result_queues_check(j, dir))
+		return;
+	j->dir[dir].all_valid = false;
+	for (uint32_t i = 0; i < j->r->trial_count; i++) {
+		struct ep_result_trial *t = &j->r->trial[i];
+
+		if (strcmp(t->kind, "load") == 0 && ep_result_trial_uses(t, dir))
+			t->valid = false;
+	}
+}
+
 static void
 judge_dead(struct ep_result *r, enum ep_result_dir dir)
 {
@@ -237,10 +253,13 @@ ep_result_judge(struct ep_result *r)
 			"measured until then");
 	result_nic_ledgers(r);
 	judge_sum_trials(r);
+	result_queues_sum(r);
 	judge_trials(&j);
 	judge_nothing_sent(&j);
 	for (int d = 0; d < EP_RESULT_DIRS; d++)
 		judge_port_sums(&j, (enum ep_result_dir)d);
+	for (int d = 0; d < EP_RESULT_DIRS; d++)
+		judge_queues(&j, (enum ep_result_dir)d);
 	for (int d = 0; d < EP_RESULT_DIRS; d++) {
 		judge_ports(&j, (enum ep_result_dir)d);
 		ep_result_totals(r, (enum ep_result_dir)d, &j.totals[d]);

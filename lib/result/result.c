@@ -38,8 +38,10 @@ ep_result_destroy(struct ep_result *r)
 	free(r->range);
 	free(r->port);
 	free(r->impair);
-	for (int d = 0; d < EP_RESULT_DIRS; d++)
+	for (int d = 0; d < EP_RESULT_DIRS; d++) {
 		free(r->icmp[d]);
+		free(r->spread[d].port_queue);
+	}
 	free(r->block);
 	free(r->trial);
 	free(r->interval);

@@ -51,6 +51,12 @@ const char *result_whose(const struct ep_result *r, enum ep_result_dir dir, bool
 bool result_stall_check(
 	struct result_judge *j, const struct ep_result_trial *t, enum ep_result_dir dir);
 
+/** Sum the trials' receive queues up. */
+void result_queues_sum(struct ep_result *r);
+
+/** Whether a direction's loss is the path's for all that the receiver's queues say; says why not (queues.c). */
+bool result_queues_check(struct result_judge *j, enum ep_result_dir dir);
+
 /** Warn where a load was not offered at the rate that was meant. @return 0 or -ENOMEM. */
 int result_pacing_warn(
 	struct ep_result *r, const struct ep_result_trial *t, enum ep_result_dir dir);

@@ -57,6 +57,18 @@ number_is "$(value '[.ports[].up.lost] | add')" -gt 3000 "... and there was some
 loop --duration 1s --seed 7 --sources 3 --impair "drop=3%,dup=2%,reorder=4%" --direction echo
 succeeds "echoes over a bad path, three sources, another seed: equal to the model" "$check" "$json" model closes
 
+# Shares of queues: of equal lanes, so within 2 % of equal.
+loop --duration 1s --queues 4 --ports 50000-50999 --rate 20kpps
+is "$code" 0 "four queues between the ends: exit 0"
+succeeds "... sent == received on each port, and what came out of the queues is what was counted" "$check" "$json" clean closes schema
+is "$(value '.queues | [.up, .down | (.received | length), (.max_ratio >= 1 and .max_ratio < 1.02), .suspect]')" \
+	'[4,true,null,4,true,null]' "... each has its share"
+is "$(value '[.trials[].queues | .up, .down | length]')" '[4,4,4,4]' "... of each trial"
+is "$(value '.host | [.queues, .queues_2, .steering, .steering_2]')" '[4,4,"joined queues","joined queues"]' "... the host has them, too"
+loop --duration 200ms --queues 2 --verbose --ports 50000-50099
+like "$(cat "$tmp/loop.err")" "plan: end 1 of the in-memory pair, queue 1: served by" "--verbose says the plan, queue by queue"
+like "$(cat "$tmp/loop.err")" "plan: .*for the main thread|plan: the main thread floats" "... with the main thread"
+
 loop --duration 1s --rate max --impair "block=50100-50110,drop=1%,dup=0.1%,reorder=0.5%"
 like "$code" '^(1|5)$' "the same as fast as it goes: exit 1, or invalid where the tester itself lost some"
 succeeds "... and still equal to the model on every port" "$check" "$json" model closes schema
@@ -74,7 +86,7 @@ succeeds "... on 101 ports" "$check" "$json" ports=101 clean closes
 
 loop --duration 1s --ports 50000-50009 --size 64,9018 --rate 1kpps --seed 9007199254740993
 is "$code" 0 "jumbo frames pass"
-is "$(value '.config | [.size, .seed, .cores, .verify_payload, .eal]')" '["64,9018","9007199254740993","planned","no",""]' \
+is "$(value '.config | [.size, .seed, .cores, .queues, .verify_payload, .eal]')" '["64,9018","9007199254740993","planned","planned","no",""]' \
 	"... and config{} has the options as used, a large seed exact"
 
 loop --duration 1s --rate max --ports 50000-50999 --ring 64

@@ -56,6 +56,15 @@ fails_with 2 "\-\-json /nowhere/x" "a result that cannot be written is known bef
 fails_with 2 "\-\-rate" "a share of a link without speed" "$EP_BIN" loop --rate 50% --json "$tmp/never.json"
 is "$(ls "$tmp")" "$(printf '%s\n' fails.err fails.out key)" "... and a run that never began leaves no empty result"
 fails_with 2 "\-\-sources.*45000" "more sources than there are" "$EP_BIN" loop --sources 100000
+fails_with 2 "\-\-queues '0'.*1 to 64" "no queues" "$EP_BIN" loop --queues 0
+fails_with 2 "\-\-queues 17: end 1 of the in-memory pair can have 1 to 16" "more queues than the in-memory pair has" \
+	"$EP_BIN" loop --queues 17
+fails_with 2 "\-\-queues 2: the model of --impair has one queue" "queues for the model of a path" \
+	"$EP_BIN" loop --queues 2 --impair drop=1%
+fails_with 2 "\-\-queues 17: net_tap0 can have 1 to 16" "more queues than a driver has" \
+	"$EP_BIN" loop --queues 17 --dev net_tap0 --dev net_tap1
+fails_with 2 "\-\-queues 3: lo has 1 receive queue, and AF_XDP covers each.*combined 3" "other queues than an interface has" \
+	"$EP_BIN" loop --queues 3 --dev lo --dev lo
 fails_with 3 "cannot|not allowed|no such|core" "a core that this machine does not have" "$EP_BIN" loop --cores 1000
 
 fails_with 2 "\-\-peer is missing" "run without a peer" "$EP_BIN" run --dev eth0 --key-file "$key"

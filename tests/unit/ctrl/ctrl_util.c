@@ -93,9 +93,28 @@ any_ip(struct rng *rng, struct ep_wire_ip *ip)
 	any_bytes(rng, ip->bytes_be, ip->family == EP_WIRE_IPV4 ? 4 : 16);
 }
 
+/* Left out, there but knowing nothing, or whole. */
+static void
+spread_random(struct rng *rng, struct ep_ctrl_hello *hello)
+{
+	struct ep_plan_rss *rss = &hello->rss;
+
+	hello->takes_sources = rng_below(rng, 4) != 0;
+	hello->has_rss = hello->takes_sources && rng_below(rng, 3) != 0;
+	if (!hello->has_rss)
+		return;
+	rss->hash = rng_below(rng, 2) ? EP_PLAN_HASH_PORTS : EP_PLAN_HASH_ADDRESSES;
+	rss->key_bytes = (uint32_t)between(rng, EP_PLAN_KEY_MIN, EP_PLAN_KEY_MAX);
+	any_bytes(rng, rss->key, rss->key_bytes);
+	rss->reta_count = UINT32_C(1) << rng_below(rng, 13);
+	for (uint32_t i = 0; i < rss->reta_count; i++)
+		rss->reta[i] = (uint16_t)rng_below(rng, EP_PLAN_QUEUES_MAX);
+}
+
 static void
 hello_random(struct rng *rng, struct ep_ctrl_hello *hello)
 {
+	spread_random(rng, hello);
 	any_text(rng, hello->tool, sizeof(hello->tool), 1);
 	any_text(rng, hello->ports, sizeof(hello->ports), 1);
 	any_ip(rng, &hello->initiator);
@@ -113,6 +132,13 @@ hello_random(struct rng *rng, struct ep_ctrl_hello *hello)
 static void
 welcome_random(struct rng *rng, struct ep_ctrl_welcome *welcome)
 {
+	welcome->has_sources = rng_below(rng, 3) != 0;
+	if (welcome->has_sources) {
+		welcome->sources.source_base = (uint16_t)between(rng, 1, 65535);
+		welcome->sources.source_span = (uint32_t)between(rng, 1, 65536);
+		welcome->sources.up_ratio = any_rate(rng);
+		welcome->sources.down_ratio = any_rate(rng);
+	}
 	any_text(rng, welcome->tool, sizeof(welcome->tool), 1);
 	any_ip(rng, &welcome->responder);
 	welcome->limit_pps = any_rate(rng);
@@ -214,6 +240,22 @@ util_nic_largest(void)
 }
 
 static void
+queues_random(struct rng *rng, struct ep_ctrl_report *report)
+{
+	struct ep_ctrl_queues *q = &report->queues;
+
+	q->count = (uint32_t)between(rng, 1, EP_CTRL_QUEUES_MAX);
+	counts_random(rng, q->received, q->count * sizeof(q->received[0]));
+	q->expected_ratio = any_rate(rng);
+	any_text(rng, q->steering, sizeof(q->steering), 0);
+	report->port_queue = malloc(UTIL_PORTS);
+	assert_non_null(report->port_queue);
+	for (uint32_t i = 0; i < UTIL_PORTS; i++)
+		report->port_queue[i] = rng_below(rng, 4) == 0 ? EP_CTRL_QUEUE_NONE
+							       : (uint8_t)rng_below(rng, q->count);
+}
+
+static void
 report_random(struct rng *rng, struct ep_ctrl_report *report)
 {
 	report->trial = UTIL_TRIAL;
@@ -236,6 +278,7 @@ report_random(struct rng *rng, struct ep_ctrl_report *report)
 			offsetof(struct ep_ctrl_pacing, departure_count));
 	icmp_random(rng, report);
 	nic_random(rng, report);
+	queues_random(rng, report);
 	counts_random(rng, report->down_sent, UTIL_PORTS * sizeof(*report->down_sent));
 	for (uint32_t i = 0; i < UTIL_PORTS; i++) {
 		struct ep_acct_port *port = &report->up[i];
@@ -327,11 +370,24 @@ nic_equal(const struct ep_nic_changes *a, const struct ep_nic_changes *b)
 }
 
 static bool
+queues_equal(const struct ep_ctrl_report *a, const struct ep_ctrl_report *b)
+{
+	const struct ep_ctrl_queues *qa = &a->queues, *qb = &b->queues;
+
+	if (qa->count == 0 || qb->count == 0)
+		return qa->count == qb->count;
+	return qa->count == qb->count && qa->expected_ratio == qb->expected_ratio &&
+		strcmp(qa->steering, qb->steering) == 0 &&
+		memcmp(qa->received, qb->received, qa->count * sizeof(qa->received[0])) == 0 &&
+		memcmp(a->port_queue, b->port_queue, a->port_count) == 0;
+}
+
+static bool
 report_equal(const struct ep_ctrl_report *a, const struct ep_ctrl_report *b)
 {
 	return a->trial == b->trial && a->port_count == b->port_count &&
 		a->has_pacing == b->has_pacing && pacing_equal(&a->pacing, &b->pacing) &&
-		icmp_equal(a->icmp, b->icmp) && nic_equal(a->nic, b->nic) &&
+		icmp_equal(a->icmp, b->icmp) && nic_equal(a->nic, b->nic) && queues_equal(a, b) &&
 		memcmp(&a->totals, &b->totals, sizeof(a->totals)) == 0 &&
 		memcmp(a->up, b->up, a->port_count * sizeof(*a->up)) == 0 &&
 		memcmp(a->down_sent, b->down_sent, a->port_count * sizeof(*a->down_sent)) == 0;

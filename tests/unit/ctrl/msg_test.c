@@ -197,6 +197,14 @@ report_of_every_port_with_the_largest_numbers_fits_a_frame(void **state)
 				UINT32_MAX);
 	assert_int_equal(report.icmp->kind_count, EP_SLOW_KINDS_MAX);
 	report.nic = util_nic_largest();
+	report.queues.count = EP_CTRL_QUEUES_MAX;
+	report.queues.expected_ratio = 1e10 / 3;
+	memset(report.queues.steering, '"', sizeof(report.queues.steering) - 1);
+	for (uint32_t q = 0; q < EP_CTRL_QUEUES_MAX; q++)
+		report.queues.received[q] = INT64_MAX;
+	report.port_queue = malloc(EP_RANGE_PORTS);
+	assert_non_null(report.port_queue);
+	memset(report.port_queue, EP_CTRL_QUEUE_NONE, EP_RANGE_PORTS);
 	assert_int_equal(ctrl_msg_encode(CTRL_REPORT, &report, &frame), 0);
 	assert_true(ctrl_buf_len(&frame) - 4 <= ctrl_report_bytes_max(EP_RANGE_PORTS));
 	assert_true(ctrl_report_bytes_max(EP_RANGE_PORTS) <= EP_CTRL_FRAME_MAX);
@@ -227,7 +235,8 @@ every_field_must_be_there(void **state)
 			json_t *less = json_copy(whole);
 
 			if (strcmp(key, "pacing") == 0 || strcmp(key, "icmp") == 0 ||
-				strcmp(key, "nic") == 0) {
+				strcmp(key, "nic") == 0 || strcmp(key, "queues") == 0 ||
+				strcmp(key, "spread") == 0 || strcmp(key, "sources") == 0) {
 				json_decref(less); /* optional: report_may_come_without_... */
 				continue;
 			}
@@ -474,7 +483,7 @@ report_may_come_without_pacing(void **state)
 	body_free(CTRL_REPORT, &out);
 	json_object_set_new(object, "other", json_integer(1));
 	assert_int_equal(decode_json(object, CTRL_REPORT, NULL, &err), -EBADMSG);
-	assert_string_equal(err.text, "report from the peer: has 16 fields, allowed: 15");
+	assert_string_equal(err.text, "report from the peer: has 17 fields, allowed: 16");
 	json_decref(object);
 	in.report.has_pacing = false;
 	object = json_of(CTRL_REPORT, &in);
@@ -532,6 +541,124 @@ report_may_come_without_icmp(void **state)
 	assert_int_equal(decode_json(object, CTRL_REPORT, NULL, &err), -EBADMSG);
 	json_decref(object);
 	body_free(CTRL_REPORT, &in);
+}
+
+static void
+report_may_come_without_queues(void **state)
+{
+	struct rng rng = rng_from_env();
+	struct ep_ctrl_event in, out;
+	struct ep_err err;
+	json_t *object;
+
+	(void)state;
+	body_random(&rng, CTRL_REPORT, &in);
+	object = json_of(CTRL_REPORT, &in);
+	assert_int_equal(json_object_del(object, "queues"), 0);
+	assert_int_equal(decode_json(object, CTRL_REPORT, &out, &err), 0);
+	assert_int_equal(out.report.queues.count, 0);
+	assert_null(out.report.port_queue);
+	body_free(CTRL_REPORT, &out);
+	json_object_set_new(object, "other", json_integer(1));
+	assert_int_equal(decode_json(object, CTRL_REPORT, NULL, &err), -EBADMSG);
+	json_decref(object);
+	in.report.queues.count = 0;
+	object = json_of(CTRL_REPORT, &in);
+	assert_null(json_object_get(object, "queues"));
+	json_decref(object);
+	body_free(CTRL_REPORT, &in);
+}
+
+/* Each queue of a port has to be one of those that are there, and each port has to have one. */
+static void
+queues_of_a_report_are_bounded(void **state)
+{
+	static const struct {
+		const char *key, *json, *sentence;
+	} bad[] = {
+		{"received", "[]", "received"},
+		{"received", "[1,-1]", "received"},
+		{"received", "7", "received"},
+		{"port", "[]", "port"},
+		{"port", "[2,0,0]", "port must name one of 2 queues"},
+		{"port", "[254,0,0]", "port must name one of 2 queues"},
+		{"port", "[256,0,0]", "port"},
+		{"port", "[0.5,0,0]", "port"},
+		{"expected_ratio", "-1", "expected_ratio"},
+		{"steering", "7", "steering"},
+		{"another", "7", "queues must be an object of 4 fields"},
+	};
+	struct rng rng = rng_from_env();
+	struct ep_ctrl_event in;
+
+	(void)state;
+	assert_int_equal(UTIL_PORTS, 3);
+	body_random(&rng, CTRL_REPORT, &in);
+	in.report.queues.count = 2;
+	memset(in.report.port_queue, 1, UTIL_PORTS);
+	for (size_t i = 0; i < EP_ARRAY_LEN(bad); i++) {
+		json_t *object = json_of(CTRL_REPORT, &in);
+		struct ep_err err;
+
+		assert_int_equal(decode_json(object, CTRL_REPORT, NULL, &err), 0);
+		json_object_set_new(json_object_get(object, "queues"), bad[i].key,
+			json_loads(bad[i].json, JSON_DECODE_ANY, NULL));
+		assert_int_equal(decode_json(object, CTRL_REPORT, NULL, &err), -EBADMSG);
+		if (strstr(err.text, bad[i].sentence) == NULL)
+			fail_msg("%s: %s", bad[i].json, err.text);
+		json_decref(object);
+	}
+	body_free(CTRL_REPORT, &in);
+}
+
+/* What an initiator says of its NIC, and what a responder chooses: whole or not there. */
+static void
+spread_and_sources_are_bounded(void **state)
+{
+	static const struct {
+		enum ctrl_msg msg;
+		const char *part, *key, *json, *sentence;
+	} bad[] = {
+		{CTRL_HELLO, "spread", "hash", "\"ip\"", "hash"},
+		{CTRL_HELLO, "spread", "key", "\"\"", "key must be 80 to 128"},
+		{CTRL_HELLO, "spread", "key", "\"zz\"", "key must be 80 to 128"},
+		{CTRL_HELLO, "spread", "key", "7", "key"},
+		{CTRL_HELLO, "spread", "reta", "[]", "reta a power of two"},
+		{CTRL_HELLO, "spread", "reta", "[0,1,0]", "reta a power of two"},
+		{CTRL_HELLO, "spread", "reta", "[0,64]", "reta"},
+		{CTRL_HELLO, "spread", "reta", "[0,-1]", "reta"},
+		{CTRL_HELLO, "spread", "other", "7", "spread must be an object of 3 fields"},
+		{CTRL_WELCOME, "sources", "source_base", "0", "source_base"},
+		{CTRL_WELCOME, "sources", "source_span", "65537", "source_span"},
+		{CTRL_WELCOME, "sources", "up_ratio", "-1", "up_ratio"},
+		{CTRL_WELCOME, "sources", "down_ratio", "\"1\"", "down_ratio"},
+		{CTRL_WELCOME, "sources", "other", "7", "sources must be an object of 4 fields"},
+	};
+	struct rng rng = rng_from_env();
+
+	(void)state;
+	for (size_t i = 0; i < EP_ARRAY_LEN(bad); i++) {
+		struct ep_ctrl_event in;
+		struct ep_err err;
+		json_t *object;
+
+		do {
+			body_random(&rng, bad[i].msg, &in);
+		} while (bad[i].msg == CTRL_HELLO ? !in.hello.has_rss : !in.welcome.has_sources);
+		object = json_of(bad[i].msg, &in);
+		assert_int_equal(decode_json(object, bad[i].msg, NULL, &err), 0);
+		json_object_set_new(
+			json_object_get(object, bad[i].part), bad[i].key, value_of(bad[i].json));
+		assert_int_equal(decode_json(object, bad[i].msg, NULL, &err), -EBADMSG);
+		if (strstr(err.text, bad[i].sentence) == NULL)
+			fail_msg("%s %s: %s", bad[i].key, bad[i].json, err.text);
+		/* Left out it is as of an older version, and no other key may take its place. */
+		json_object_del(object, bad[i].part);
+		assert_int_equal(decode_json(object, bad[i].msg, NULL, &err), 0);
+		json_object_set_new(object, "other", json_integer(1));
+		assert_int_equal(decode_json(object, bad[i].msg, NULL, &err), -EBADMSG);
+		json_decref(object);
+	}
 }
 
 static void
@@ -708,6 +835,10 @@ nothing_out_of_bounds_is_sent(void **state)
 	REFUSED(CTRL_REPORT, bad.report.port_count = EP_RANGE_PORTS + 1);
 	REFUSED(CTRL_REPORT, bad.report.pacing.burst_pkts = 33);
 	REFUSED(CTRL_REPORT, bad.report.pacing.offered_pps = (double)NAN);
+	REFUSED(CTRL_REPORT, bad.report.queues.count = EP_CTRL_QUEUES_MAX + 1);
+	REFUSED(CTRL_REPORT, bad.report.queues.received[0] = UINT64_MAX);
+	REFUSED(CTRL_REPORT, bad.report.queues.expected_ratio = (double)NAN);
+	REFUSED(CTRL_REPORT, bad.report.port_queue = NULL);
 	good.report.down_sent[1] = UINT64_MAX;
 	REFUSED(CTRL_REPORT, (void)0);
 	body_free(CTRL_REPORT, &good);
@@ -783,6 +914,9 @@ main(void)
 		cmocka_unit_test(report_may_come_without_pacing),
 		cmocka_unit_test(report_may_come_without_icmp),
 		cmocka_unit_test(hello_has_the_flag_of_control_apart_only_when_it_is_set),
+		cmocka_unit_test(report_may_come_without_queues),
+		cmocka_unit_test(queues_of_a_report_are_bounded),
+		cmocka_unit_test(spread_and_sources_are_bounded),
 		cmocka_unit_test(sweep_must_have_mode_echo),
 		cmocka_unit_test(a_sentence_names_field_value_and_bounds),
 		cmocka_unit_test(what_is_no_message_is_refused),

@@ -164,6 +164,33 @@ suspect_is_the_queue_that_loses(void **state)
 	}
 }
 
+/* Half of the ports, all of them with the same loss: the median is that loss. */
+static void
+suspect_is_a_queue_that_loses_the_same_on_each_port(void **state)
+{
+	static const uint64_t lost_each[] = {1, 20, 500, 1000};
+	uint64_t sent[1000], lost[1000];
+	uint16_t queue[1000];
+	const struct ep_plan_suspect_cfg cfg = {
+		.port_count = 1000, .sent = sent, .lost = lost, .queue = queue};
+	struct ep_plan_suspect s;
+
+	(void)state;
+	for (size_t k = 0; k < EP_ARRAY_LEN(lost_each); k++) {
+		/* 40 to 60 % of the ports are the lossy queue's. */
+		for (uint32_t share = 4; share <= 6; share++) {
+			for (uint32_t i = 0; i < 1000; i++) {
+				queue[i] = i % 10 < share;
+				sent[i] = 1000;
+				lost[i] = queue[i] == 1 ? lost_each[k] : 0;
+			}
+			assert_int_equal(ep_plan_suspect_find(&cfg, &s), 0);
+			assert_true(s.found);
+			assert_int_equal(s.queue, 1);
+		}
+	}
+}
+
 static void
 suspect_needs_more_than_one_queue_and_valid_numbers(void **state)
 {
@@ -211,6 +238,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(suspect_is_nobody_where_the_path_loses),
 		cmocka_unit_test(suspect_is_the_queue_that_loses),
+		cmocka_unit_test(suspect_is_a_queue_that_loses_the_same_on_each_port),
 		cmocka_unit_test(suspect_needs_more_than_one_queue_and_valid_numbers),
 		cmocka_unit_test(queues_by_port_add_up_to_the_shares),
 	};

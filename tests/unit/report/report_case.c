@@ -74,6 +74,13 @@ add_pacing(struct ep_result *r)
 		.loop_gap_ns = 1600,
 	};
 
+	r->trial[1].queues[EP_RESULT_UP] =
+		(struct ep_result_queues){.count = 4, .received = {510, 505, 504, 518}};
+	r->trial[1].queues[EP_RESULT_DOWN] =
+		(struct ep_result_queues){.count = 1, .received = {2037}};
+	snprintf(r->spread[EP_RESULT_UP].steering, sizeof(r->spread[EP_RESULT_UP].steering),
+		"RSS on UDP ports, ports checked in software");
+	r->spread[EP_RESULT_UP].expected_ratio = 1.0087;
 	r->trial[1].pacing[EP_RESULT_UP] = paced;
 	r->trial[1].pacing[EP_RESULT_DOWN] = unpaced;
 	r->trial[1].receiver[EP_RESULT_DOWN].known = false;

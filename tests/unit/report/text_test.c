@@ -96,6 +96,42 @@ text_says_when_the_model_disagrees(void **state)
 	ep_result_destroy(r);
 }
 
+/* Queue 1 of 2 loses 2 % of what comes to its ports, every second one. */
+static void
+text_names_a_queue_that_loses(void **state)
+{
+	struct ep_result *r = util_result("50000-50999");
+	struct ep_result_trial *t;
+	uint8_t queue[1000];
+	char *text;
+
+	(void)state;
+	util_fill(r, EP_RESULT_UP, 1000);
+	for (uint32_t i = 0; i < 1000; i++) {
+		queue[i] = (uint8_t)(i % 2);
+		if (queue[i] == 1)
+			util_lose(
+				r, EP_RESULT_UP, (uint16_t)(50000 + i), (uint16_t)(50000 + i), 20);
+	}
+	assert_int_equal(ep_result_add_port_queues(r, EP_RESULT_UP, queue), 0);
+	t = util_load(r);
+	t->queues[EP_RESULT_UP] =
+		(struct ep_result_queues){.count = 2, .received = {500000, 490000}};
+	util_judge(r);
+	assert_int_equal(ep_report_text(r, &text), 0);
+	assert_non_null(strstr(text, "invalid: up: loss follows our receive queue"));
+	assert_non_null(strstr(text, "50.5 %, 49.5 %; the fullest has 1.01 times the mean"));
+	assert_non_null(strstr(text, "A receive queue that loses: lower --rate"));
+	assert_non_null(strstr(text, "not judged"));
+	free(text);
+	assert_int_equal(ep_report_json(r, &text), 0);
+	assert_non_null(strstr(text,
+		"\"suspect\": {\"queue\": 1, \"loss_ratio\": 0.02, "
+		"\"rest_loss_ratio\": 0.0}"));
+	free(text);
+	ep_result_destroy(r);
+}
+
 static void
 every_rendering_of_10001_ports_is_quick(void **state)
 {
@@ -131,6 +167,7 @@ main(void)
 		cmocka_unit_test(text_fits_100_columns_and_holds_nothing_a_terminal_acts_on),
 		cmocka_unit_test(text_begins_with_the_verdict_in_capitals),
 		cmocka_unit_test(text_says_when_the_model_disagrees),
+		cmocka_unit_test(text_names_a_queue_that_loses),
 		cmocka_unit_test(every_rendering_of_10001_ports_is_quick),
 	};
 
