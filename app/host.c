@@ -3,6 +3,7 @@
 #include "devplan.h"
 
 #include <ep_hostinfo.h>
+#include <ep_netlink.h>
 
 #include <errno.h>
 #include <math.h>
