@@ -118,6 +118,11 @@ uint64_t dev_sockets_xdp_missed(const struct dev_sockets *sockets);
 uint64_t dev_sockets_packet_drops(const struct dev_sockets *sockets);
 bool dev_sockets_zero_copy(const struct dev_sockets *sockets);
 
+/* xsk.c: bind a socket of our own to a queue and close it again; 0 or what the kernel answered. */
+int dev_xsk_try(int ifindex, uint16_t queue, uint16_t bind_flags);
+/* Ask for zero copy until the queue is no longer occupied; as dev_xsk_try(), -EBUSY when that took longer than @p wait_ns. */
+int dev_xsk_wait(int ifindex, uint16_t queue, uint64_t wait_ns);
+
 /* prog.c: name of a BPF program by id into 16 bytes; 0 or -errno. */
 int dev_prog_name(uint32_t prog_id, char *name);
 /* Descriptor of a map that a program uses, or -errno. */

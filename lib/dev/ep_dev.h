@@ -91,11 +91,11 @@ struct ep_dev;
 /**
  * Open and start a device. For a kernel interface: takes a lock so that a second everyport on it is refused, removes what a
  * crashed everyport left (our XDP program or tc filter, told by name), attaches the filter unarmed: everything goes to the
- * kernel until ep_dev_arm().
+ * kernel until ep_dev_arm(). A queue that an AF_XDP socket occupied until a moment ago is waited for, up to 2 s.
  *
  * @return
- *   0, or -ENODEV (no such interface), -EPERM (not root), -EBUSY (another everyport, a foreign XDP program, or a vdev
- *   in use), -EINVAL (loopback, down, frame above the MTU, number of queues or descriptors), -ENOTSUP (AF_XDP not to be had:
+ *   0, or -ENODEV (no such interface), -EPERM (not root), -EBUSY (another everyport, a foreign XDP program, a foreign
+ *   AF_XDP socket on one of the queues, or a vdev in use), -EINVAL (loopback, down, frame above the MTU, number of queues or descriptors), -ENOTSUP (AF_XDP not to be had:
  *   the sentence names af_packet:; no checksum offload), -ENOMEM, or -errno of the kernel, each with a sentence.
  */
 int ep_dev_open(const struct ep_dev_cfg *cfg, struct ep_dev **out, struct ep_err *err);

@@ -18,6 +18,7 @@
 #define XDP_HEADROOM_BYTES 256 /* The kernel keeps it free in front of each received frame. */
 #define XDP_FILL_DESCS 2048    /* Depth of the fill and completion rings in DPDK's driver. */
 #define XDP_BUF_BYTES 2048
+#define XDP_FREE_NS (2 * EP_NS_PER_S) /* Longest wait for a queue that its last owner left. */
 #define PACKET_FRAME_BYTES 2048 /* Least slot of the packet sockets' rings. */
 #define PACKET_HEADER_BYTES \
 	128 /* In a slot, before the frame: tpacket2_hdr, address, alignment, VLAN tag. */
@@ -116,6 +117,22 @@ xdp_queues(struct ep_dev *dev, uint16_t wanted, struct ep_err *err)
 	return 0;
 }
 
+/*
+ * A queue that an everyport left a moment ago is still occupied: it is waited for. Other answers to the question are no reason to
+ * give up: DPDK's driver asks in its own way.
+ */
+static int
+xdp_queues_free(const struct ep_dev *dev, struct ep_err *err)
+{
+	for (uint16_t q = 0; q < dev->queue_pairs; q++)
+		if (dev_xsk_wait(dev->link.ifindex, q, XDP_FREE_NS) == -EBUSY)
+			return ep_err_set(err, -EBUSY,
+				"--dev %s: queue %u is occupied by an AF_XDP socket of another "
+				"program; end that one, or use --dev af_packet:%s",
+				dev->name, q, dev->link.name);
+	return 0;
+}
+
 /* One pool a queue is both the AF_XDP memory and what is sent from, so that sending copies nothing in the driver. */
 static int
 xdp_port_cfg(const struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct dev_port_cfg *port,
@@ -181,6 +198,8 @@ xdp_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *err)
 		ret = xdp_queues(dev, cfg->queue_pairs, err);
 	if (ret == 0)
 		ret = xdp_port_cfg(dev, cfg, &port, err);
+	if (ret == 0)
+		ret = xdp_queues_free(dev, err);
 	if (ret < 0)
 		return ret;
 	ret = xdp_start(dev, &port, &cause);

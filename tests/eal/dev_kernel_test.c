@@ -17,6 +17,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <linux/if_xdp.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -37,7 +38,7 @@
 #define BURST 32
 #define IN_RANGE 50001
 #define OUTSIDE 40001
-#define DEADLINE_MS 2000
+#define DEADLINE_MS 5000
 #define EXIT_SKIP 77
 
 struct fixture {
@@ -556,6 +557,71 @@ foreign_xdp_program_is_respected(void **state)
 	ep_dev_close(near_open(VETH_NEAR));
 }
 
+/* A bound AF_XDP socket of somebody else's; with it goes the memory that the kernel holds on to. */
+static int
+foreign_socket(void)
+{
+	static uint8_t room[16 * 4096] __attribute__((aligned(4096)));
+	const struct xdp_umem_reg umem = {
+		.addr = (uintptr_t)room, .len = sizeof(room), .chunk_size = 4096};
+	const struct sockaddr_xdp to = {.sxdp_family = AF_XDP,
+		.sxdp_flags = XDP_COPY,
+		.sxdp_ifindex = if_nametoindex(VETH_NEAR)};
+	const int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+	const uint64_t end_ms = now_ms() + DEADLINE_MS;
+	const int descs = 64;
+
+	assert_int_equal(setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &umem, sizeof(umem)), 0);
+	assert_int_equal(setsockopt(fd, SOL_XDP, XDP_UMEM_FILL_RING, &descs, sizeof(descs)), 0);
+	assert_int_equal(
+		setsockopt(fd, SOL_XDP, XDP_UMEM_COMPLETION_RING, &descs, sizeof(descs)), 0);
+	assert_int_equal(setsockopt(fd, SOL_XDP, XDP_RX_RING, &descs, sizeof(descs)), 0);
+	while (bind(fd, (const struct sockaddr *)&to, sizeof(to)) < 0) {
+		assert_int_equal(errno, EBUSY);
+		assert_true(now_ms() < end_ms);
+	}
+	return fd;
+}
+
+static void
+a_queue_that_somebody_holds_is_named(void **state)
+{
+	const int fd = foreign_socket();
+
+	(void)state;
+	expect_refused(VETH_NEAR, -EBUSY, "queue 0 is occupied by an AF_XDP socket");
+	expect_clean();
+	close(fd);
+	ep_dev_close(near_open(VETH_NEAR));
+}
+
+/* The kernel frees a queue some time after its socket was closed: as of an everyport that just ended. */
+static void
+a_queue_that_becomes_free_is_waited_for(void **state)
+{
+	const int fd = foreign_socket();
+	const pid_t pid = fork();
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0) { /* has the last descriptor of the socket, for a while */
+		usleep(300000);
+		_exit(0);
+	}
+	close(fd);
+	ep_dev_close(near_open(VETH_NEAR));
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static void
+a_device_is_opened_again_at_once(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		ep_dev_close(near_open(VETH_NEAR));
+	expect_clean();
+}
+
 static void
 foreign_qdisc_is_kept(void **state)
 {
@@ -620,10 +686,10 @@ static void
 expect_whole_frame(const struct fixture *f, const char *text, uint32_t mtu_bytes)
 {
 	static const uint8_t data[9000];
-	const uint64_t end_ms = now_ms() + DEADLINE_MS;
 	struct ep_dev_cfg cfg = near_cfg(text);
 	struct rte_mbuf *burst[BURST];
 	struct ep_dev *dev;
+	uint64_t end_ms;
 	uint16_t n = 0;
 
 	mtu_set(f, mtu_bytes);
@@ -631,6 +697,7 @@ expect_whole_frame(const struct fixture *f, const char *text, uint32_t mtu_bytes
 	assert_int_equal(ep_dev_open(&cfg, &dev, NULL), 0);
 	near_arm(f, dev, VETH_NEAR_IPV4);
 	veth_send(f->far4, VETH_NEAR_IPV4, IN_RANGE, data, mtu_bytes - 28);
+	end_ms = now_ms() + DEADLINE_MS;
 	while (n == 0 && now_ms() < end_ms)
 		n = burst_take(dev, burst);
 	assert_int_equal(n, 1);
@@ -781,6 +848,9 @@ main(int argc, char **argv)
 		cmocka_unit_test(info_says_what_the_device_is),
 		cmocka_unit_test(second_everyport_on_an_interface_is_refused),
 		cmocka_unit_test(foreign_xdp_program_is_respected),
+		cmocka_unit_test(a_queue_that_somebody_holds_is_named),
+		cmocka_unit_test(a_queue_that_becomes_free_is_waited_for),
+		cmocka_unit_test(a_device_is_opened_again_at_once),
 		cmocka_unit_test(foreign_qdisc_is_kept),
 		cmocka_unit_test(unfit_interfaces_and_configurations_are_refused),
 		cmocka_unit_test(large_frames_arrive_whole),
