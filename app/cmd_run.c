@@ -87,6 +87,7 @@ run_device(struct initiator *r, struct ep_err *err)
 	if (ret < 0)
 		return ret;
 	cfg = common_dev_cfg(c, &spec, 0);
+	cfg.initiator = true;
 	ret = ep_dev_open(&cfg, &r->dev, err);
 	if (ret < 0)
 		return ret;

@@ -126,7 +126,34 @@ common_dev_cfg(const struct config *config, const struct ep_dev_spec *spec, uint
 		.ring_descs = (uint16_t)config->ring_descs,
 		.mtu_frame_bytes = common_frame_max(config),
 		.offload_checksum = config->offload_checksum,
+		.range_queues = (uint16_t)config->queues,
+		.range = config->range,
+		.busy_poll_pkts = (uint16_t)config->busy_poll_pkts,
 	};
+}
+
+int
+common_xdp_check(const struct config *config, struct ep_err *err)
+{
+	const char *option = config->queues > 0 ? "--queues" : "--busy-poll";
+
+	if (config->queues == 0 && config->busy_poll_pkts == 0)
+		return 0;
+	if (config->dev_count == 0)
+		return ep_err_set(err, -EINVAL,
+			"%s: is for a kernel interface by AF_XDP, such as --dev eth1", option);
+	for (uint32_t i = 0; i < config->dev_count; i++) {
+		struct ep_dev_spec spec;
+		const int ret = ep_dev_spec_parse(config->dev[i], &spec, err);
+
+		if (ret < 0)
+			return ret;
+		if (spec.kind != EP_DEV_AF_XDP)
+			return ep_err_set(err, -EINVAL,
+				"%s: is for a kernel interface by AF_XDP, and --dev %s is none",
+				option, config->dev[i]);
+	}
+	return 0;
 }
 
 /* Queue pairs of all devices together: an interface of the kernel is opened with all the queues it has. */
@@ -141,7 +168,8 @@ queue_pairs_count(const struct config *config, const struct host_plan *plan)
 
 		if (ep_dev_spec_parse(config->dev[i], &spec, NULL) == 0 && spec.ifname[0] != '\0' &&
 			ep_netlink_link(spec.ifname, &link, NULL) == 0)
-			count += link.rx_queue_count;
+			count +=
+				config->queues > 0 ? (uint32_t)config->queues : link.rx_queue_count;
 	}
 	return count;
 }
@@ -195,7 +223,7 @@ common_ends_check(const struct config *config, struct ep_err *err)
 		return ep_err_set(err, -EINVAL,
 			"--tcp none: then --control-port must name the port of the control "
 			"connection");
-	return 0;
+	return common_xdp_check(config, err);
 }
 
 int

@@ -60,6 +60,8 @@ struct config {
 	uint64_t burst_pkts; /**< 0: chosen from the rate. */
 	enum ep_engine_stamp stamp;
 	uint64_t ring_descs;
+	uint64_t queues;         /**< AF_XDP: that the range is kept on; 0: all of the interface. */
+	uint64_t busy_poll_pkts; /**< AF_XDP: budget; 0: off. */
 	double max_loss_ratio;
 	uint16_t cores[CONFIG_CORES_MAX];
 	uint32_t core_count; /**< 0: planned. */

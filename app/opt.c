@@ -187,6 +187,18 @@ set_ring(struct config *c, const char *text, struct ep_err *err)
 }
 
 static int
+set_queues(struct config *c, const char *text, struct ep_err *err)
+{
+	return ep_count_parse(text, "--queues", 1, EP_PLAN_QUEUES_MAX, &c->queues, err);
+}
+
+static int
+set_busy_poll(struct config *c, const char *text, struct ep_err *err)
+{
+	return ep_count_parse(text, "--busy-poll", 0, UINT16_MAX, &c->busy_poll_pkts, err);
+}
+
+static int
 set_max_loss(struct config *c, const char *text, struct ep_err *err)
 {
 	return ep_ratio_parse(text, "--max-loss", &c->max_loss_ratio, err);
@@ -480,6 +492,15 @@ static const struct opt options[] = {
 		set_cores},
 	{"--ring", "N", COMMAND_DEVICE,
 		"descriptors of a receive or transmit ring, 64 to 4096 (default 2048)", set_ring},
+	{"--queues", "N", COMMAND_ALL,
+		"AF_XDP: keep the range on N queues of the interface, by ntuple rules, or by "
+		"giving it so many (which takes the link down for a moment on many NICs); put "
+		"back at the end (default: all that it has)",
+		set_queues},
+	{"--busy-poll", "N", COMMAND_ALL,
+		"AF_XDP: workers take up to N packets from the NIC by themselves, without "
+		"interrupts; 0 is off (default); 64 is usual",
+		set_busy_poll},
 	{"--checksum", "HOW", COMMAND_ALL, "software (default) or offload", set_checksum},
 	{"--verify-payload", NULL, COMMAND_ALL, "also check the filler behind each probe",
 		set_verify_payload},

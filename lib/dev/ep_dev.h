@@ -69,8 +69,8 @@ const char *ep_dev_dpdk_version(void);
 /**
  * What a device is opened with.
  *
- * queue_pairs 0 is one, and for AF_XDP all of the interface: each must be covered, so no other number is accepted there. A
- * VDEV with fewer gets what it has.
+ * queue_pairs 0 is one, and for AF_XDP all of the interface, or range_queues: each must be covered, so no other number is accepted
+ * there. A VDEV with fewer gets what it has.
  *
  * pool_mbufs 0 is 1024 + 4 rings, for AF_XDP 4096 more; for AF_XDP, at least 4096 + 2 rings are taken. A packet buffer has
  * about 320 B more than the largest frame; at least 2.4 KiB for AF_XDP and VDEV; for AF_PACKET the frame's part is a power of
@@ -83,6 +83,16 @@ struct ep_dev_cfg {
 	uint32_t mtu_frame_bytes; /**< Largest frame with FCS that will be sent or received [B]. */
 	uint32_t pool_mbufs;      /**< Packet buffers a queue; see above. */
 	bool offload_checksum;    /**< Ask for IPv4 and UDP checksum offload. */
+	/**
+	 * AF_XDP only: keep the range on so many queues, the lowest, by ntuple rules or else by giving the interface this number of
+	 * queues (which takes the link down for a moment on many NICs); put back by ep_dev_close(). 0: a socket on each queue.
+	 */
+	uint16_t range_queues;
+	const struct ep_range *
+		range; /**< For range_queues: what the rules take; NULL: no rules. Borrowed for the call. */
+	bool initiator; /**< For range_queues: the range is in the source port of what arrives. */
+	/** AF_XDP only: packets that a poll of an empty queue may take from the NIC itself, at most 65535; 0: interrupts do it. */
+	uint16_t busy_poll_pkts;
 };
 
 /** An open device. Opaque. */
@@ -96,7 +106,7 @@ struct ep_dev;
  * @return
  *   0, or -ENODEV (no such interface), -EPERM (not root), -EBUSY (another everyport, a foreign XDP program, a foreign
  *   AF_XDP socket on one of the queues, or a vdev in use), -EINVAL (loopback, down, frame above the MTU, number of queues or descriptors), -ENOTSUP (AF_XDP not to be had:
- *   the sentence names af_packet:; no checksum offload), -ENOMEM, or -errno of the kernel, each with a sentence.
+ *   the sentence names af_packet:; no checksum offload; range_queues or busy_poll_pkts not to be had), -ENOMEM, or -errno of the kernel, each with a sentence.
  */
 int ep_dev_open(const struct ep_dev_cfg *cfg, struct ep_dev **out, struct ep_err *err);
 
@@ -124,10 +134,16 @@ int ep_dev_pair_open(const struct ep_dev_cfg *cfg, struct ep_dev *out[2], struct
 /** What a device is. Modes are "native XDP, zero copy", "native XDP, copy", "generic XDP", "copy of every packet (AF_PACKET)",
  *  "in memory" and "DPDK virtual device". */
 struct ep_dev_info {
-	char name[64];    /**< As the user would write it. */
-	char driver[32];  /**< "net_af_xdp". */
-	char mode[96];    /**< How packets get in and out; see above. */
-	uint16_t port_id; /**< DPDK port. */
+	char name[64];   /**< As the user would write it. */
+	char driver[32]; /**< "net_af_xdp". */
+	char mode[96];   /**< How packets get in and out; see above. */
+	char mode_why
+		[256]; /**< AF_XDP: why the mode is not a better one, in the driver's words; "" where it is the best. */
+	char steering[96]; /**< AF_XDP: how the range comes to our queues; else "". */
+	char steering_why
+		[256]; /**< Why not in a better way, in the driver's words; "" where it is the best. */
+	uint16_t busy_poll_pkts; /**< Budget of a busy poll; 0: off. */
+	uint16_t port_id;        /**< DPDK port; of the first queue, see ep_dev_queue(). */
 	uint16_t queue_pairs;
 	int socket_id;
 	uint8_t mac[6];
@@ -142,6 +158,14 @@ struct ep_dev_info {
 	uint32_t uncounted_ring_pkts;
 };
 void ep_dev_info(const struct ep_dev *dev, struct ep_dev_info *info);
+
+/** A queue as DPDK's burst functions name it. A device may be several ports: AF_XDP has one a queue. */
+struct ep_dev_queue {
+	uint16_t port_id;
+	uint16_t queue_id;
+};
+/** The queue number @p queue of a device, below its queue_pairs. */
+struct ep_dev_queue ep_dev_queue(const struct ep_dev *dev, uint16_t queue);
 
 /** Packet buffers for sending on a queue. Borrowed. */
 struct rte_mempool *ep_dev_pool(const struct ep_dev *dev, uint16_t queue);

@@ -96,3 +96,19 @@ dev_xsk_wait(int ifindex, uint16_t queue, uint64_t wait_ns)
 		nanosleep(&pause, NULL);
 	return ret;
 }
+
+int
+dev_xsk_busy_poll_try(uint16_t budget_pkts)
+{
+	const int on = 1, budget = budget_pkts;
+	const int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+	int ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_PREFER_BUSY_POLL, &on, sizeof(on)) < 0 ||
+		setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL_BUDGET, &budget, sizeof(budget)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}

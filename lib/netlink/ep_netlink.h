@@ -105,6 +105,20 @@ int ep_netlink_stats(int ifindex, struct ep_netlink_stats *stats);
 int ep_netlink_route(const struct ep_wire_ip *peer, int timeout_ms, struct ep_netlink_route *route,
 	struct ep_err *err);
 
+/**
+ * Attach an XDP program to an interface, or detach the one that is there.
+ *
+ * @param prog_fd
+ *   The program; -1 detaches.
+ * @param flags
+ *   XDP_FLAGS_* of linux/if_link.h.
+ * @param[out] words
+ *   On failure, what the driver or the kernel says about it ([words_bytes]); "" where it says nothing.
+ * @return
+ *   0, or -errno: as the driver answers (-EOPNOTSUPP: no native XDP; -EBUSY, -EEXIST: a program is there already), or of netlink.
+ */
+int ep_netlink_xdp(int ifindex, int prog_fd, uint32_t flags, char *words, size_t words_bytes);
+
 struct sockaddr_storage;
 
 /**
