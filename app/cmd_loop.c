@@ -73,7 +73,7 @@ loop_check(struct config *c, struct ep_err *err)
 		return ep_err_set(err, -EINVAL,
 			"--impair %s: models the path of the in-memory pair only, leave --dev out",
 			c->impair_text);
-	if (neighbour_check(c, err) < 0)
+	if (neighbour_check(c, err) < 0 || common_xdp_check(c, err) < 0)
 		return err->code;
 	/* No real path lies between the ends of the pair that a faster sweep could disturb. */
 	if (c->dev_count == 0 && !c->sweep_rate_given)
@@ -107,6 +107,7 @@ loop_devs(struct loop *l, struct ep_err *err)
 		if (ret < 0)
 			return ret;
 		cfg = common_dev_cfg(l->config, &spec, &l->plan.port[i]);
+		cfg.initiator = i == 0;
 		ret = ep_dev_open(&cfg, &l->dev[i], err);
 		if (ret == 0)
 			ret = common_queues_check(l->config, l->dev[i], err);

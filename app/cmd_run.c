@@ -91,6 +91,7 @@ run_device(struct initiator *r, struct ep_err *err)
 		return ret;
 	cfg = common_dev_cfg(c, &spec, &r->plan.port[0]);
 	way_dev_cfg(c, &cfg);
+	cfg.initiator = true;
 	ret = ep_dev_open(&cfg, &r->dev, err);
 	if (ret == 0)
 		ret = common_queues_check(c, r->dev, err);

@@ -141,7 +141,33 @@ common_dev_cfg(
 		.ring_descs = (uint16_t)config->ring_descs,
 		.mtu_frame_bytes = common_frame_max(config),
 		.offload_checksum = config->offload_checksum,
+		.range_queues = spec->kind == EP_DEV_AF_XDP ? (uint16_t)config->queues : 0,
+		.range = config->range,
+		.busy_poll_pkts = (uint16_t)config->busy_poll_pkts,
 	};
+}
+
+int
+common_xdp_check(const struct config *config, struct ep_err *err)
+{
+	if (config->busy_poll_pkts == 0)
+		return 0;
+	if (config->dev_count == 0)
+		return ep_err_set(err, -EINVAL,
+			"--busy-poll: is for a kernel interface by AF_XDP, such as --dev eth1");
+	for (uint32_t i = 0; i < config->dev_count; i++) {
+		struct ep_dev_spec spec;
+		const int ret = ep_dev_spec_parse(config->dev[i], &spec, err);
+
+		if (ret < 0)
+			return ret;
+		if (spec.kind != EP_DEV_AF_XDP)
+			return ep_err_set(err, -EINVAL,
+				"--busy-poll: is for a kernel interface by AF_XDP, and --dev %s is "
+				"none",
+				config->dev[i]);
+	}
+	return 0;
 }
 
 /* Queue pairs of all devices together, at least one a worker, and two to spare. */
@@ -217,7 +243,7 @@ common_ends_check(const struct config *config, struct ep_err *err)
 		return ep_err_set(err, -EINVAL,
 			"--tcp none: then --control-port must name the port of the control "
 			"connection");
-	return 0;
+	return common_xdp_check(config, err);
 }
 
 void

@@ -45,6 +45,9 @@ int common_sizes_check(const struct config *config, enum ep_wire_family family, 
 struct ep_dev_cfg common_dev_cfg(
 	const struct config *config, const struct ep_dev_spec *spec, const struct host_port *port);
 
+/** Refuse what only AF_XDP has with devices that are none. @return 0 or -EINVAL with a sentence. */
+int common_xdp_check(const struct config *config, struct ep_err *err);
+
 /** Memory for the packet buffers of the command's devices, each for a frame of @p frame_bytes_max [MiB]. */
 uint32_t common_memory_mib(
 	const struct config *config, const struct host_plan *plan, uint16_t frame_bytes_max);

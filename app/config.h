@@ -62,11 +62,13 @@ struct config {
 	uint64_t burst_pkts; /**< 0: chosen from the rate. */
 	enum ep_engine_stamp stamp;
 	uint64_t ring_descs;
+	uint64_t busy_poll_pkts; /**< AF_XDP: budget; 0: off. */
 	double max_loss_ratio;
 	uint16_t cores[CONFIG_CORES_MAX];
 	uint32_t core_count; /**< 0: planned. */
-	uint64_t queues;     /**< Receive queues of each device; 0: planned. */
-	const char *host;    /**< everyport tcp HOST. */
+	uint64_t
+		queues; /**< Receive queues of each device, AF_XDP: that the range is kept on; 0: planned. */
+	const char *host; /**< everyport tcp HOST. */
 	struct ep_tcpcheck_targets
 		targets;              /**< Ports of the fallback check; serve: to answer on. */
 	uint16_t tcp[CONFIG_TCP_MAX]; /**< The TCP ports of targets, each once, ascending. */

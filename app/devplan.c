@@ -56,13 +56,9 @@ kernel_nic(const struct ep_dev_spec *spec, uint32_t wanted, struct ep_plan_nic *
 		nic->queues_max = wanted > 0 ? PACKET_QUEUES : 1;
 		return 0;
 	}
-	nic->queues_max = nic->queues_min = (uint16_t)queues;
-	if (wanted == 0 || wanted == queues)
-		return 0;
-	return ep_err_set(err, -ERANGE,
-		"--queues %u: %s has %u receive queue%s, and AF_XDP covers each; set them with "
-		"'ethtool -L %s combined %u'",
-		wanted, nic->name, queues, queues == 1 ? "" : "s", link.name, wanted);
+	/* The range is kept on as many as were asked for; what the interface refuses is seen when it is opened. */
+	nic->queues_max = nic->queues_min = (uint16_t)(wanted > 0 ? wanted : queues);
+	return 0;
 }
 
 static int

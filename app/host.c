@@ -288,6 +288,17 @@ host_cpu(char *buf, size_t len)
 		fclose(f);
 }
 
+/* "mode", and "mode_2" for the second device; left out where there is nothing to say. */
+static void
+facts_text(struct ep_result *result, const char *name, uint32_t i, const char *text)
+{
+	char key[48];
+
+	snprintf(key, sizeof(key), i == 0 ? "%s" : "%s_%u", name, i + 1);
+	if (text[0] != '\0')
+		ep_result_host_text(result, key, text);
+}
+
 static void
 facts_device(struct ep_result *result, const struct ep_dev *dev, uint32_t i)
 {
@@ -301,6 +312,13 @@ facts_device(struct ep_result *result, const struct ep_dev *dev, uint32_t i)
 	ep_result_host_text(result, key, info.driver);
 	snprintf(key, sizeof(key), i == 0 ? "mode" : "mode_%u", i + 1);
 	ep_result_host_text(result, key, info.mode);
+	facts_text(result, "mode_why", i, info.mode_why);
+	facts_text(result, "steering", i, info.steering);
+	facts_text(result, "steering_why", i, info.steering_why);
+	if (info.busy_poll_pkts > 0) {
+		snprintf(key, sizeof(key), i == 0 ? "busy_poll" : "busy_poll_%u", i + 1);
+		ep_result_host_number(result, key, info.busy_poll_pkts);
+	}
 	snprintf(key, sizeof(key), i == 0 ? "queues" : "queues_%u", i + 1);
 	ep_result_host_number(result, key, info.queue_pairs);
 	snprintf(key, sizeof(key), i == 0 ? "node" : "node_%u", i + 1);

@@ -207,6 +207,12 @@ set_ring(struct config *c, const char *text, struct ep_err *err)
 }
 
 static int
+set_busy_poll(struct config *c, const char *text, struct ep_err *err)
+{
+	return ep_count_parse(text, "--busy-poll", 0, UINT16_MAX, &c->busy_poll_pkts, err);
+}
+
+static int
 set_max_loss(struct config *c, const char *text, struct ep_err *err)
 {
 	return ep_ratio_parse(text, "--max-loss", &c->max_loss_ratio, err);
@@ -517,12 +523,18 @@ static const struct opt options[] = {
 		set_control_port},
 	{"--cores", "LIST", COMMAND_DEVICE, "CPUs of the data path, pinned (default: planned)",
 		set_cores},
-	{"--queues", "N", COMMAND_DEVICE,
-		"receive and transmit queues of each device (default: planned); for net_... and "
-		"af_packet: devices, since AF_XDP takes all that an interface has",
-		set_queues},
 	{"--ring", "N", COMMAND_DEVICE,
 		"descriptors of a receive or transmit ring, 64 to 4096 (default 2048)", set_ring},
+	{"--queues", "N", COMMAND_DEVICE,
+		"receive and transmit queues of each device (default: planned; AF_XDP: all that "
+		"the interface has). AF_XDP: the range is kept on N of them by ntuple rules, or by "
+		"giving the interface so many (which takes the link down for a moment on many "
+		"NICs), put back at the end",
+		set_queues},
+	{"--busy-poll", "N", COMMAND_ALL,
+		"AF_XDP: workers take up to N packets from the NIC by themselves, without "
+		"interrupts; 0 is off (default); 64 is usual",
+		set_busy_poll},
 	{"--checksum", "HOW", COMMAND_ALL, "software (default) or offload", set_checksum},
 	{"--verify-payload", NULL, COMMAND_ALL, "also check the filler behind each probe",
 		set_verify_payload},

@@ -31,6 +31,7 @@ dev_alloc(const struct ep_dev_cfg *cfg, const char *name)
 	dev->node = cfg->node;
 	dev->lock_fd = -1;
 	dev->filter.cfg_fd = dev->filter.object_fd = -1;
+	dev->filter.sockets_fd = dev->filter.stray_fd = -1;
 	snprintf(dev->name, sizeof(dev->name), "%s", name);
 	return dev;
 }
@@ -48,6 +49,9 @@ dev_cfg_check(const struct ep_dev_cfg *cfg, const char *name, struct ep_err *err
 		return ep_err_set(err, -EINVAL,
 			"--dev %s: %u queues wanted, at most %u are possible", name,
 			cfg->queue_pairs, DEV_QUEUES_MAX);
+	if (cfg->spec.kind != EP_DEV_AF_XDP && (cfg->range_queues > 0 || cfg->busy_poll_pkts > 0))
+		return ep_err_set(err, -EINVAL, "--dev %s: %s is for a kernel interface by AF_XDP",
+			name, cfg->range_queues > 0 ? "--queues" : "--busy-poll");
 	return 0;
 }
 
@@ -121,9 +125,11 @@ ep_dev_close(struct ep_dev *dev)
 		return;
 	ep_dev_disarm(dev);
 	ep_dev_unsteer(dev);
+	dev_xdp_ports_close(dev);
 	dev_port_close(dev);
 	dev_settle(dev);
 	dev_filter_close(dev);
+	dev_nic_close(dev);
 	for (uint32_t i = 0; i < dev->ring_count; i++)
 		rte_ring_free(dev->ring[i]);
 	if (dev->lock_fd >= 0)
@@ -134,7 +140,15 @@ ep_dev_close(struct ep_dev *dev)
 struct rte_mempool *
 ep_dev_pool(const struct ep_dev *dev, uint16_t queue)
 {
-	return dev->pool[queue];
+	return dev->more_count > 0 && queue > 0 ? dev->more[queue - 1]->pool[0] : dev->pool[queue];
+}
+
+struct ep_dev_queue
+ep_dev_queue(const struct ep_dev *dev, uint16_t queue)
+{
+	if (dev->more_count > 0 && queue > 0)
+		return (struct ep_dev_queue){dev->more[queue - 1]->port_id, 0};
+	return (struct ep_dev_queue){dev->port_id, queue};
 }
 
 struct rte_mempool *

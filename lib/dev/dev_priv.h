@@ -5,6 +5,7 @@
 #include "ep_dev.h"
 
 #include <ep_netlink.h>
+#include <ep_nicset.h>
 
 #include <rte_log.h>
 
@@ -32,6 +33,8 @@ struct dev_sockets {
 /* Our filter on a kernel interface. */
 struct dev_filter {
 	int cfg_fd;                /* Map ep_cfg, -1 when there is none. */
+	int sockets_fd;            /* XDP: map xsks_map, the socket of each queue, else -1. */
+	int stray_fd;              /* XDP: map ep_stray, else -1. */
 	int object_fd;             /* XDP: memory file with the object that DPDK loads, else -1. */
 	struct bpf_object *object; /* AF_PACKET: the loaded programs. */
 	bool xdp;                  /* XDP program is or may be attached. */
@@ -50,6 +53,12 @@ struct ep_dev {
 	int lock_fd;                 /* -1 when not held. */
 	struct dev_filter filter;
 	struct dev_sockets sockets;
+	struct ep_dev *more[DEV_QUEUES_MAX]; /* AF_XDP: the ports of queues 1, 2, ...; owned. */
+	uint16_t more_count;
+	struct ep_nicset *nicset;         /* What of the interface is set for us; NULL: nothing. */
+	struct ep_nicset_chosen steering; /* How the range comes to our queues. */
+	uint16_t busy_poll_pkts;
+	char mode_why[256]; /* Why the mode is not a better one; "" where it is the best. */
 
 	char vdev[64];   /* DPDK's name of the device on its bus; "" while it does not exist. */
 	const char *bus; /* "vdev" or "pci". */
@@ -80,7 +89,18 @@ struct dev_port_cfg {
 	uint32_t buf_bytes;   /* Room for a frame in a packet buffer, without the headroom. */
 	uint16_t mtu_bytes;   /* MTU that the driver is told; 0: its own. */
 	bool offload_checksum;
-	bool pool_whole; /* A pool must be one piece of memory. */
+	bool pool_whole;         /* A pool must be one piece of memory. */
+	uint16_t busy_poll_pkts; /* AF_XDP: budget of a busy poll; 0: none. */
+	const char *xdp_object;  /* AF_XDP: path of the filter's object; borrowed. */
+};
+
+/* A driver's request to attach the program of a device that is being opened. */
+struct dev_attach {
+	int ifindex;
+	uint32_t flags;  /* XDP_FLAGS_* in place of the driver's. */
+	bool asked;      /* The driver has asked. */
+	int ret;         /* What came of it: 0 or -errno ... */
+	char words[160]; /* ... and what the interface's driver said; "" where it said nothing. */
 };
 
 /* dev.c: an empty device; NULL without memory. */
@@ -105,6 +125,23 @@ int dev_rss_own(const struct ep_dev *dev, uint16_t first_queue, uint16_t queue_c
 
 /* kernel.c: devices that are a kernel interface. */
 int dev_kernel_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *err);
+/* What went wrong inside, without the device's name that the sentence around it has already. */
+const char *dev_cause_text(const struct ep_dev *dev, const struct ep_err *cause);
+
+/* xdp_open.c: the queues of an interface by AF_XDP. */
+int dev_xdp_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *err);
+/* The ports of all queues but the first; that goes with the device. */
+void dev_xdp_ports_close(struct ep_dev *dev);
+
+/* nic.c: settings of the interface. */
+int dev_nic_recover(struct ep_dev *dev, struct ep_err *err);
+int dev_nic_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *err);
+/* Behind the ports. */
+void dev_nic_close(struct ep_dev *dev);
+
+/* attach.c: between these two, the driver's program is attached to the interface as @p attach says. */
+void dev_attach_begin(struct dev_attach *attach);
+void dev_attach_end(void);
 
 /* vdev.c */
 int dev_vdev_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *err);
@@ -130,6 +167,15 @@ void dev_sockets_close(const struct dev_sockets *sockets);
 uint64_t dev_sockets_xdp_missed(const struct dev_sockets *sockets);
 uint64_t dev_sockets_packet_drops(const struct dev_sockets *sockets);
 bool dev_sockets_zero_copy(const struct dev_sockets *sockets);
+bool dev_sockets_busy_poll(const struct dev_sockets *sockets);
+
+/* xsk.c: bind a socket of our own to a queue and close it again; 0 or what the kernel answered. */
+int dev_xsk_try(int ifindex, uint16_t queue, uint16_t bind_flags);
+/* Ask for zero copy until the queue is no longer occupied; as dev_xsk_try(), -EBUSY when that took longer than @p wait_ns. */
+int dev_xsk_wait(int ifindex, uint16_t queue, uint64_t wait_ns);
+
+/* Whether a socket may poll its queue by itself (SO_PREFER_BUSY_POLL); 0 or -errno. */
+int dev_xsk_busy_poll_try(uint16_t budget_pkts);
 
 /* prog.c: name of a BPF program by id into 16 bytes; 0 or -errno. */
 int dev_prog_name(uint32_t prog_id, char *name);
@@ -142,6 +188,11 @@ int dev_xdp_check_free(const struct ep_dev *dev, struct ep_err *err);
 /* Path of the object for DPDK's driver. */
 int dev_xdp_object(struct dev_filter *filter, char *path, size_t len);
 int dev_xdp_find(struct ep_dev *dev, struct ep_err *err);
+/* The socket that gets what arrives on a queue. */
+int dev_xdp_socket_put(const struct ep_dev *dev, uint16_t queue, int fd);
+/* What the filter wanted and found no socket for, since it was attached [packets]. */
+uint64_t dev_xdp_stray(const struct dev_filter *filter);
+bool dev_xdp_zero_copy(const struct ep_dev *dev);
 const char *dev_xdp_mode(const struct ep_dev *dev);
 
 /* tc.c */

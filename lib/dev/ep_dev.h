@@ -99,8 +99,8 @@ const char *ep_dev_dpdk_version(void);
 /**
  * What a device is opened with.
  *
- * queue_pairs 0 is one, and for AF_XDP all of the interface: each must be covered, so no other number is accepted there. A
- * VDEV or PCI device with fewer gets what it has; so are descriptors cut to the driver's limits.
+ * queue_pairs 0 is one, and for AF_XDP all of the interface, or range_queues: each must be covered, so no other number is accepted
+ * there. A VDEV or PCI device with fewer gets what it has; so are descriptors cut to the driver's limits.
  *
  * pool_mbufs 0 is 1024 + 4 rings, for AF_XDP 4096 more; for AF_XDP, at least 4096 + 2 rings are taken. A packet buffer has
  * about 320 B more than the largest frame; at least 2.4 KiB for AF_XDP and VDEV; for AF_PACKET and PCI the frame's part is a power of
@@ -115,8 +115,18 @@ struct ep_dev_cfg {
 	uint32_t extra_mbufs;     /**< More of them, for who keeps received frames for a while. */
 	uint32_t side_mbufs;   /**< VDEV: packet buffers of ep_dev_side_pool(); 0: there is none. */
 	bool offload_checksum; /**< Ask for IPv4 and UDP checksum offload. */
-	bool has_node;            /**< `node` is meant. */
+	bool has_node;         /**< `node` is meant. */
 	int16_t node; /**< NUMA node of packet buffers and rings; where it has no memory, any. Else the driver's choice. */
+	/**
+	 * AF_XDP only: keep the range on so many queues, the lowest, by ntuple rules or else by giving the interface this number of
+	 * queues (which takes the link down for a moment on many NICs); put back by ep_dev_close(). 0: a socket on each queue.
+	 */
+	uint16_t range_queues;
+	const struct ep_range *
+		range; /**< For range_queues: what the rules take; NULL: no rules. Borrowed for the call. */
+	bool initiator; /**< For range_queues: the range is in the source port of what arrives. */
+	/** AF_XDP only: packets that a poll of an empty queue may take from the NIC itself, at most 65535; 0: interrupts do it. */
+	uint16_t busy_poll_pkts;
 };
 
 /** An open device. Opaque. */
@@ -125,13 +135,14 @@ struct ep_dev;
 /**
  * Open and start a device. For a kernel interface: takes a lock so that a second everyport on it is refused, removes what a
  * crashed everyport left (our XDP program or tc filter, told by name), attaches the filter unarmed: everything goes to the
- * kernel until ep_dev_arm(). A PCI device receives what is for its own address and broadcast, not promiscuously; its link need not
- * be up yet (ep_dev_link_up()).
+ * kernel until ep_dev_arm(). A queue that an AF_XDP socket occupied until a moment ago is waited for, up to 2 s. A PCI device receives
+ * what is for its own address and broadcast, not promiscuously; its link need not be up yet (ep_dev_link_up()).
  *
  * @return
- *   0, or what ep_dev_pci_check() returns, -ENODEV (no such interface, or DPDK's driver refuses the device), -EPERM (not root), -EBUSY (another everyport, a foreign XDP program, or a vdev
- *   in use), -EINVAL (loopback, down, frame above the MTU, number of queues or descriptors), -ENOTSUP (AF_XDP not to be had:
- *   the sentence names af_packet:; no checksum offload; DPDK has no driver for the PCI device), -ENOMEM, or -errno of the kernel, each with a sentence.
+ *   0, or what ep_dev_pci_check() returns, -ENODEV (no such interface, or DPDK's driver refuses the device), -EPERM (not root), -EBUSY (another
+ *   everyport, a foreign XDP program, a foreign AF_XDP socket on one of the queues, or a vdev in use), -EINVAL (loopback, down, frame above the
+ *   MTU, number of queues or descriptors), -ENOTSUP (AF_XDP not to be had: the sentence names af_packet:; no checksum offload; range_queues or
+ *   busy_poll_pkts not to be had; DPDK has no driver for the PCI device), -ENOMEM, or -errno of the kernel, each with a sentence.
  */
 int ep_dev_open(const struct ep_dev_cfg *cfg, struct ep_dev **out, struct ep_err *err);
 
@@ -177,10 +188,16 @@ int ep_dev_pair_open(const struct ep_dev_cfg *cfg, struct ep_dev *out[2], struct
  *  "in memory", "DPDK virtual device", and for PCI "DPDK driver, vfio-pci", "DPDK driver, vfio-pci without an IOMMU" or the
  *  like with the driver that is bound. */
 struct ep_dev_info {
-	char name[64];    /**< As the user would write it. */
-	char driver[32];  /**< "net_af_xdp". */
-	char mode[96];    /**< How packets get in and out; see above. */
-	uint16_t port_id; /**< DPDK port. */
+	char name[64];   /**< As the user would write it. */
+	char driver[32]; /**< "net_af_xdp". */
+	char mode[96];   /**< How packets get in and out; see above. */
+	char mode_why
+		[256]; /**< AF_XDP: why the mode is not a better one, in the driver's words; "" where it is the best. */
+	char steering[96]; /**< AF_XDP: how the range comes to our queues; else "". */
+	char steering_why
+		[256]; /**< Why not in a better way, in the driver's words; "" where it is the best. */
+	uint16_t busy_poll_pkts; /**< Budget of a busy poll; 0: off. */
+	uint16_t port_id;        /**< DPDK port; of the first queue, see ep_dev_queue(). */
 	uint16_t queue_pairs;
 	int socket_id;
 	uint8_t mac[6];
@@ -208,6 +225,14 @@ void ep_dev_host_mac(const struct ep_dev *dev, uint8_t mac[6]);
 /** Whether the link is up: for a virtual device, whether its far end is there. A kernel interface that is down was refused at ep_dev_open().
  *  Does not block. */
 bool ep_dev_link_up(const struct ep_dev *dev);
+
+/** A queue as DPDK's burst functions name it. A device may be several ports: AF_XDP has one a queue. */
+struct ep_dev_queue {
+	uint16_t port_id;
+	uint16_t queue_id;
+};
+/** The queue number @p queue of a device, below its queue_pairs. */
+struct ep_dev_queue ep_dev_queue(const struct ep_dev *dev, uint16_t queue);
 
 /** Packet buffers for sending on a queue. Borrowed. */
 struct rte_mempool *ep_dev_pool(const struct ep_dev *dev, uint16_t queue);

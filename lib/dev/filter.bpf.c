@@ -190,13 +190,36 @@ struct {
 	__type(value, __u32);
 } xsks_map SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} ep_stray SEC(".maps");
+
+/* The kernel gets it, and it is missing from our account; so it is counted. */
+static __always_inline void
+stray_count(void)
+{
+	__u32 key = 0;
+	__u64 *pkts = bpf_map_lookup_elem(&ep_stray, &key);
+
+	if (pkts)
+		__sync_fetch_and_add(pkts, 1);
+}
+
 SEC("xdp")
 int
 ep_filter_xdp(struct xdp_md *ctx)
 {
+	int verdict;
+
 	if (!wanted(ctx))
 		return XDP_PASS;
-	return bpf_redirect_map(&xsks_map, ctx->rx_queue_index, XDP_PASS);
+	verdict = bpf_redirect_map(&xsks_map, ctx->rx_queue_index, XDP_PASS);
+	if (verdict == XDP_PASS)
+		stray_count();
+	return verdict;
 }
 
 #else

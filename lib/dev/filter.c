@@ -100,9 +100,14 @@ dev_filter_close(struct ep_dev *dev)
 		bpf_object__close(filter->object); /* and with it cfg_fd */
 	else if (filter->cfg_fd >= 0)
 		close(filter->cfg_fd);
+	if (filter->sockets_fd >= 0)
+		close(filter->sockets_fd);
+	if (filter->stray_fd >= 0)
+		close(filter->stray_fd);
 	if (filter->object_fd >= 0)
 		close(filter->object_fd);
-	*filter = (struct dev_filter){.cfg_fd = -1, .object_fd = -1};
+	*filter = (struct dev_filter){
+		.cfg_fd = -1, .sockets_fd = -1, .stray_fd = -1, .object_fd = -1};
 }
 
 static void

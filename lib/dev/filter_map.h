@@ -1,6 +1,6 @@
 #pragma once
 
-/* What the filter programs and the control path share: the one value of map ep_cfg. */
+/* What the filter programs and the control path share: names, and the one value of map ep_cfg. */
 
 #include <linux/types.h>
 
@@ -8,7 +8,10 @@
 #define EP_FILTER_TC "ep_filter_tc"
 #define EP_FILTER_SOCK "ep_filter_sock"
 #define EP_FILTER_MAP "ep_cfg"
-#define EP_FILTER_QUEUES 64 /* Entries of xsks_map. */
+#define EP_FILTER_SOCKETS \
+	"xsks_map" /* Socket of each queue; the name is the one that DPDK's driver looks for. */
+#define EP_FILTER_STRAY "ep_stray" /* One __u64: wanted, but no socket on its queue [packets]. */
+#define EP_FILTER_QUEUES 64        /* Entries of xsks_map. */
 
 /* An address as in struct ep_wire_ip: IPv4 in the first 4 bytes, the others 0. */
 struct ep_filter_ip {

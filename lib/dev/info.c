@@ -114,12 +114,16 @@ ep_dev_info(const struct ep_dev *dev, struct ep_dev_info *info)
 		.in_memory = dev->spec.kind == EP_DEV_MEMORY,
 		.is_virtual = dev->spec.kind == EP_DEV_VDEV,
 		.ifindex = dev->link.ifindex,
+		.busy_poll_pkts = dev->busy_poll_pkts,
 	};
 	rte_eth_dev_info_get(dev->port_id, &port);
 	snprintf(info->name, sizeof(info->name), "%.*s", (int)sizeof(info->name) - 1, dev->name);
 	snprintf(info->driver, sizeof(info->driver), "%s",
 		port.driver_name == NULL ? "" : port.driver_name);
 	snprintf(info->mode, sizeof(info->mode), "%s", info_mode(dev));
+	snprintf(info->steering, sizeof(info->steering), "%s", dev->steering.text);
+	snprintf(info->steering_why, sizeof(info->steering_why), "%s", dev->steering.why);
+	snprintf(info->mode_why, sizeof(info->mode_why), "%s", dev->mode_why);
 	info_mac(dev, info->mac);
 	info->mtu_bytes = info_mtu(dev);
 	if (!info_drops_are_known(dev, info->driver))

@@ -15,9 +15,6 @@
 #include <unistd.h>
 
 #define L2_OVERHEAD_BYTES (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN)
-#define XDP_HEADROOM_BYTES 256 /* The kernel keeps it free in front of each received frame. */
-#define XDP_FILL_DESCS 2048    /* Depth of the fill and completion rings in DPDK's driver. */
-#define XDP_BUF_BYTES 2048
 #define PACKET_FRAME_BYTES 2048 /* Least slot of the packet sockets' rings. */
 #define PACKET_HEADER_BYTES \
 	128 /* In a slot, before the frame: tpacket2_hdr, address, alignment, VLAN tag. */
@@ -67,7 +64,7 @@ kernel_lock(struct ep_dev *dev, struct ep_err *err)
 
 /* With the lock held, a filter of ours can only be a dead everyport's. */
 static int
-kernel_leftovers(const struct ep_dev *dev, struct ep_err *err)
+kernel_leftovers(struct ep_dev *dev, struct ep_err *err)
 {
 	const int ret = dev_xdp_clean(dev->link.ifindex);
 
@@ -78,119 +75,17 @@ kernel_leftovers(const struct ep_dev *dev, struct ep_err *err)
 	if (ret > 0)
 		DEV_LOG(NOTICE, "%s: removed the filter that a crashed everyport left", dev->name);
 	dev_tc_clean(dev->link.ifindex);
-	return 0;
-}
-
-/* Largest room for a frame in a buffer that, with all around it, fits the page that AF_XDP allows. */
-static uint32_t
-xdp_buf_max_bytes(void)
-{
-	const uint32_t page_bytes = (uint32_t)getpagesize();
-	uint32_t buf_bytes = page_bytes;
-
-	while (rte_mempool_calc_obj_size(sizeof(struct rte_mbuf) + RTE_PKTMBUF_HEADROOM + buf_bytes,
-		       0, NULL) > page_bytes)
-		buf_bytes -= 64;
-	return buf_bytes;
-}
-
-/* Every queue of the interface must be ours: what arrives on another would be missing. */
-static int
-xdp_queues(struct ep_dev *dev, uint16_t wanted, struct ep_err *err)
-{
-	const uint32_t have = dev->link.rx_queue_count;
-
-	if (wanted != 0 && wanted != have)
-		return ep_err_set(err, -EINVAL,
-			"--dev %s: %u queues wanted, but the interface has %u and AF_XDP must "
-			"cover each; "
-			"set them with 'ethtool -L %s combined %u'",
-			dev->name, wanted, have, dev->link.name, wanted);
-	if (have > DEV_QUEUES_MAX)
-		return ep_err_set(err, -EINVAL,
-			"--dev %s: has %u queues, at most %u can be covered; set them with "
-			"'ethtool -L %s "
-			"combined %u'",
-			dev->name, have, DEV_QUEUES_MAX, dev->link.name, DEV_QUEUES_MAX);
-	dev->queue_pairs = (uint16_t)have;
-	return 0;
-}
-
-/* One pool a queue is both the AF_XDP memory and what is sent from, so that sending copies nothing in the driver. */
-static int
-xdp_port_cfg(const struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct dev_port_cfg *port,
-	struct ep_err *err)
-{
-	const uint32_t buf_max_bytes = xdp_buf_max_bytes();
-	const uint32_t least_mbufs = 2 * XDP_FILL_DESCS + 2u * cfg->ring_descs;
-
-	*port = (struct dev_port_cfg){
-		.frame_bytes = cfg->mtu_frame_bytes,
-		.buf_bytes = RTE_MAX((uint32_t)XDP_BUF_BYTES,
-			RTE_ALIGN(cfg->mtu_frame_bytes + XDP_HEADROOM_BYTES, 64)),
-		.pool_mbufs = RTE_MAX(cfg->pool_mbufs, least_mbufs),
-		.pool_whole = true,
-		.offload_checksum = cfg->offload_checksum,
-	};
-	if (cfg->pool_mbufs == 0)
-		port->pool_mbufs = least_mbufs + 2u * cfg->ring_descs + 1024;
-	if (port->buf_bytes > buf_max_bytes)
-		return ep_err_set(err, -EINVAL,
-			"--dev %s: frames of %u B wanted, AF_XDP carries up to %u B; use --dev "
-			"af_packet:%s",
-			dev->name, cfg->mtu_frame_bytes, buf_max_bytes - XDP_HEADROOM_BYTES,
-			dev->link.name);
-	return 0;
-}
-
-static int
-xdp_start(struct ep_dev *dev, const struct dev_port_cfg *port, struct ep_err *err)
-{
-	char path[64];
-	char args[256];
-	int ret = dev_xdp_object(&dev->filter, path, sizeof(path));
-
-	if (ret < 0)
-		return ep_err_set(err, ret, "file in memory: %s", strerror(-ret));
-	snprintf(args, sizeof(args),
-		"iface=%s,start_queue=0,queue_count=%u,busy_budget=0,xdp_prog=%s", dev->link.name,
-		dev->queue_pairs, path);
-	dev->filter.xdp = true;
-	ret = dev_vdev_add(dev, "net_af_xdp", args, err);
-	return ret < 0 ? ret : dev_port_open(dev, port, err);
+	return dev_nic_recover(dev, err);
 }
 
 /* What went wrong inside, without the device's name that the sentence around it has already. */
-static const char *
-cause_text(const struct ep_dev *dev, const struct ep_err *cause)
+const char *
+dev_cause_text(const struct ep_dev *dev, const struct ep_err *cause)
 {
 	char prefix[sizeof(dev->name) + 16];
 	const int len = snprintf(prefix, sizeof(prefix), "--dev %s: ", dev->name);
 
 	return strncmp(cause->text, prefix, (size_t)len) == 0 ? cause->text + len : cause->text;
-}
-
-static int
-xdp_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *err)
-{
-	struct ep_err cause = {0};
-	struct dev_port_cfg port;
-	int ret = dev_xdp_check_free(dev, err);
-
-	if (ret == 0)
-		ret = xdp_queues(dev, cfg->queue_pairs, err);
-	if (ret == 0)
-		ret = xdp_port_cfg(dev, cfg, &port, err);
-	if (ret < 0)
-		return ret;
-	ret = xdp_start(dev, &port, &cause);
-	if (ret == -ENOMEM || (ret == -ENOTSUP && cfg->offload_checksum))
-		return ep_err_set(err, ret, "--dev %s: %.400s", dev->name, cause_text(dev, &cause));
-	if (ret < 0)
-		return ep_err_set(err, -ENOTSUP,
-			"--dev %s: AF_XDP is not to be had here (%.300s); use --dev af_packet:%s",
-			dev->name, cause_text(dev, &cause), dev->link.name);
-	return dev_xdp_find(dev, err);
 }
 
 static int
@@ -205,6 +100,7 @@ packet_start(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *er
 		.pool_mbufs = cfg->pool_mbufs != 0 ? cfg->pool_mbufs : 4u * cfg->ring_descs + 1024,
 		.offload_checksum = cfg->offload_checksum,
 	};
+	struct dev_sockets before;
 	char args[256];
 	int ret;
 
@@ -212,8 +108,13 @@ packet_start(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *er
 		"iface=%s,qpairs=%u,qdisc_bypass=0,blocksz=%u,framesz=%u,framecnt=%u",
 		dev->link.name, dev->queue_pairs, RTE_MAX(slot_bytes, (uint32_t)getpagesize()),
 		slot_bytes, cfg->ring_descs);
+	dev_sockets_scan(AF_PACKET, &before);
 	ret = dev_vdev_add(dev, "net_af_packet", args, err);
-	return ret < 0 ? ret : dev_port_open(dev, &port, err);
+	if (ret == 0)
+		ret = dev_port_open(dev, &port, err);
+	dev_sockets_scan(AF_PACKET, &dev->sockets); /* on failure, too: to be closed */
+	dev_sockets_subtract(&dev->sockets, &before);
+	return ret;
 }
 
 static int
@@ -229,16 +130,13 @@ packet_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *err
 	ret = packet_start(dev, cfg, &cause);
 	if (ret < 0)
 		return ep_err_set(err, ret, "--dev %s: AF_PACKET is not to be had (%.300s)",
-			dev->name, cause_text(dev, &cause));
-	return 0;
+			dev->name, dev_cause_text(dev, &cause));
+	return dev_filter_load(dev, err);
 }
 
 int
 dev_kernel_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *err)
 {
-	const bool xdp = dev->spec.kind == EP_DEV_AF_XDP;
-	const int domain = xdp ? AF_XDP : AF_PACKET;
-	struct dev_sockets before;
 	int ret = ep_netlink_link(dev->spec.ifname, &dev->link, err);
 
 	if (ret == 0)
@@ -249,11 +147,6 @@ dev_kernel_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err 
 		ret = kernel_leftovers(dev, err);
 	if (ret < 0)
 		return ret;
-	dev_sockets_scan(domain, &before);
-	ret = xdp ? xdp_open(dev, cfg, err) : packet_open(dev, cfg, err);
-	dev_sockets_scan(domain, &dev->sockets); /* on failure, too: to be closed */
-	dev_sockets_subtract(&dev->sockets, &before);
-	if (ret < 0 || xdp)
-		return ret;
-	return dev_filter_load(dev, err);
+	return dev->spec.kind == EP_DEV_AF_XDP ? dev_xdp_open(dev, cfg, err)
+					       : packet_open(dev, cfg, err);
 }

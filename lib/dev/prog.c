@@ -10,7 +10,7 @@
 
 #define PROG_MAPS_MAX 8
 
-/* Only our own programs are asked for maps, and those have at most two. */
+/* Only our own programs are asked for maps, and those have at most three. */
 static int
 prog_info(uint32_t prog_id, struct bpf_prog_info *info)
 {

@@ -131,3 +131,17 @@ dev_sockets_zero_copy(const struct dev_sockets *sockets)
 	}
 	return sockets->count > 0;
 }
+
+bool
+dev_sockets_busy_poll(const struct dev_sockets *sockets)
+{
+	for (uint32_t i = 0; i < sockets->count; i++) {
+		int on = 0;
+		socklen_t len = sizeof(on);
+
+		if (getsockopt(sockets->fd[i], SOL_SOCKET, SO_PREFER_BUSY_POLL, &on, &len) < 0 ||
+			on == 0)
+			return false;
+	}
+	return sockets->count > 0;
+}

@@ -12,7 +12,7 @@ stats_imissed(struct ep_dev *dev, const struct rte_eth_stats *st)
 {
 	switch (dev->spec.kind) {
 	case EP_DEV_AF_XDP:
-		return dev_sockets_xdp_missed(&dev->sockets);
+		return dev_sockets_xdp_missed(&dev->sockets) + dev_xdp_stray(&dev->filter);
 	case EP_DEV_AF_PACKET:
 		dev->packet_drops += dev_sockets_packet_drops(&dev->sockets);
 		return st->imissed + dev->packet_drops;
@@ -32,7 +32,7 @@ stats_oerrors(const struct ep_dev *dev, const struct rte_eth_stats *st)
 }
 
 static void
-stats_read(struct ep_dev *dev, struct ep_dev_stats *stats)
+stats_port_read(struct ep_dev *dev, struct ep_dev_stats *stats)
 {
 	struct rte_eth_stats st = {0};
 
@@ -45,6 +45,23 @@ stats_read(struct ep_dev *dev, struct ep_dev_stats *stats)
 		.ierrors = st.ierrors,
 		.rx_nombuf = st.rx_nombuf,
 	};
+}
+
+static void
+stats_read(struct ep_dev *dev, struct ep_dev_stats *stats)
+{
+	stats_port_read(dev, stats);
+	for (uint16_t i = 0; i < dev->more_count; i++) {
+		struct ep_dev_stats more;
+
+		stats_port_read(dev->more[i], &more);
+		stats->opackets += more.opackets;
+		stats->oerrors += more.oerrors;
+		stats->ipackets += more.ipackets;
+		stats->imissed += more.imissed;
+		stats->ierrors += more.ierrors;
+		stats->rx_nombuf += more.rx_nombuf;
+	}
 }
 
 /* A packet socket listens before its filter is in place: what it caught meanwhile is thrown away, uncounted. */

@@ -1,6 +1,6 @@
 /*
- * Our XDP program on an interface. DPDK's AF_XDP driver loads, attaches and detaches it; it is handed to the
- * driver as a file in memory, and its map is found afterwards by asking the kernel what is attached.
+ * Our XDP program on an interface. DPDK's AF_XDP driver loads it and has it attached (attach.c); it is handed to the
+ * driver as a file in memory, and its maps are found afterwards by asking the kernel what is attached.
  */
 
 #include "dev_priv.h"
@@ -88,7 +88,18 @@ dev_xdp_object(struct dev_filter *filter, char *path, size_t len)
 	return 0;
 }
 
-/* After the driver attached it: take hold of our program's map. */
+static int
+xdp_map_find(uint32_t prog_id, const char *name, int *fd)
+{
+	const int ret = dev_prog_map(prog_id, name);
+
+	if (ret < 0)
+		return ret;
+	*fd = ret;
+	return 0;
+}
+
+/* After it was attached: take hold of our program's maps. */
 int
 dev_xdp_find(struct ep_dev *dev, struct ep_err *err)
 {
@@ -97,14 +108,46 @@ dev_xdp_find(struct ep_dev *dev, struct ep_err *err)
 
 	if (ret == 0 && !xdp_is_ours(prog_id))
 		ret = -ENOENT;
-	if (ret == 0) {
-		ret = dev_prog_map(prog_id, EP_FILTER_MAP);
-		dev->filter.cfg_fd = ret < 0 ? -1 : ret;
-	}
+	if (ret == 0)
+		ret = xdp_map_find(prog_id, EP_FILTER_MAP, &dev->filter.cfg_fd);
+	if (ret == 0)
+		ret = xdp_map_find(prog_id, EP_FILTER_SOCKETS, &dev->filter.sockets_fd);
+	if (ret == 0)
+		ret = xdp_map_find(prog_id, EP_FILTER_STRAY, &dev->filter.stray_fd);
 	if (ret < 0)
 		return ep_err_set(err, ret, "--dev %s: the filter program is not in place: %s",
 			dev->name, strerror(-ret));
 	return 0;
+}
+
+int
+dev_xdp_socket_put(const struct ep_dev *dev, uint16_t queue, int fd)
+{
+	const uint32_t key = queue;
+	const int ret = bpf_map_update_elem(dev->filter.sockets_fd, &key, &fd, BPF_ANY);
+
+	return ret < 0 ? ret : 0;
+}
+
+uint64_t
+dev_xdp_stray(const struct dev_filter *filter)
+{
+	const uint32_t key = 0;
+	uint64_t stray_pkts = 0;
+
+	if (filter->stray_fd >= 0)
+		bpf_map_lookup_elem(filter->stray_fd, &key, &stray_pkts);
+	return stray_pkts;
+}
+
+bool
+dev_xdp_zero_copy(const struct ep_dev *dev)
+{
+	bool all = dev_sockets_zero_copy(&dev->sockets);
+
+	for (uint16_t i = 0; i < dev->more_count; i++)
+		all = all && dev_sockets_zero_copy(&dev->more[i]->sockets);
+	return all;
 }
 
 const char *
@@ -116,5 +159,5 @@ dev_xdp_mode(const struct ep_dev *dev)
 		return "XDP";
 	if (query.attach_mode == XDP_ATTACHED_SKB)
 		return "generic XDP";
-	return dev_sockets_zero_copy(&dev->sockets) ? "native XDP, zero copy" : "native XDP, copy";
+	return dev_xdp_zero_copy(dev) ? "native XDP, zero copy" : "native XDP, copy";
 }

@@ -218,7 +218,12 @@ xdp_refused(const struct ep_doctor_nic *n, const struct ep_doctor_driver *d,
 			"%s uses %u of %u queues, and %s takes native XDP only with half of them "
 			"or fewer: AF_XDP will be generic",
 			n->name, n->queues, n->queues_max, n->driver);
-		doctor_fix(x, "sudo ethtool -L %s combined %u", n->name, n->queues_max / 2);
+		/* gve counts queues to receive and to send apart, and refuses "combined". */
+		if (strcmp(n->driver, "gve") == 0)
+			doctor_fix(x, "sudo ethtool -L %s rx %u tx %u", n->name, n->queues_max / 2,
+				n->queues_max / 2);
+		else
+			doctor_fix(x, "sudo ethtool -L %s combined %u", n->name, n->queues_max / 2);
 		return true;
 	}
 	if (d->half_queues && n->queues_max == 1) {

@@ -68,8 +68,9 @@ lane_queues(struct lane *l, const struct side *s, uint32_t i)
 {
 	for (uint32_t q = i; q < s->info.queue_pairs && l->rx_queue_count < ENGINE_QUEUES_MAX;
 		q += s->lane_count)
-		l->rx_queue[l->rx_queue_count++] = (uint16_t)q;
-	l->tx_queue = (uint16_t)i;
+		l->rx_queue[l->rx_queue_count++] = ep_dev_queue(s->cfg.dev, (uint16_t)q);
+	l->port_id = ep_dev_queue(s->cfg.dev, (uint16_t)i).port_id;
+	l->tx_queue = ep_dev_queue(s->cfg.dev, (uint16_t)i).queue_id;
 }
 
 static int
@@ -134,7 +135,6 @@ lane_create(struct ep_engine *e, struct side *s, uint32_t i, struct lane **out)
 	l->space = &e->cfg.space;
 	l->learn = &s->learn;
 	l->block_shift = e->block_shift;
-	l->port_id = s->info.port_id;
 	l->pool = ep_dev_pool(s->cfg.dev, (uint16_t)i);
 	lane_mbufs(l);
 	l->slow_rx = s->cfg.slow_rx;

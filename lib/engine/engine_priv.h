@@ -115,10 +115,10 @@ struct __rte_cache_aligned lane {
 	bool ports_in_row; /* port_of[i] is port_of[0] + i. */
 	uint32_t size_count;
 	uint32_t block_shift;
-	uint16_t port_id;
+	uint16_t port_id; /* With tx_queue: where this lane sends. */
 	uint16_t tx_queue;
 	uint16_t rx_queue_count;
-	uint16_t rx_queue[ENGINE_QUEUES_MAX];
+	struct ep_dev_queue rx_queue[ENGINE_QUEUES_MAX];
 
 	/* Written every burst, by this worker only. */
 	alignas(RTE_CACHE_LINE_SIZE) struct ep_pace pace;

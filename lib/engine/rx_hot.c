@@ -502,7 +502,8 @@ rx_body(struct lane *l, const struct rx_mode mode)
 	uint32_t now_ns;
 	uint16_t n;
 
-	n = rte_eth_rx_burst(l->port_id, l->rx_queue[l->rx_queue_next], in, ENGINE_RX_BURST);
+	n = rte_eth_rx_burst(l->rx_queue[l->rx_queue_next].port_id,
+		l->rx_queue[l->rx_queue_next].queue_id, in, ENGINE_RX_BURST);
 	l->rx_queue_next = l->rx_queue_next + 1u == l->rx_queue_count ? 0 : l->rx_queue_next + 1;
 	if (n == 0)
 		return 0;

@@ -191,6 +191,20 @@ enum ep_netlink_addr_state ep_netlink_addr_state(int ifindex, const struct ep_wi
 /** Add a default route. @param metric The larger, the less it is liked. @return 0 or -errno (-ENETUNREACH: the gateway is not on the link). */
 int ep_netlink_default_add(int ifindex, const struct ep_wire_ip *gateway, uint32_t metric);
 
+/**
+ * Attach an XDP program to an interface, or detach the one that is there.
+ *
+ * @param prog_fd
+ *   The program; -1 detaches.
+ * @param flags
+ *   XDP_FLAGS_* of linux/if_link.h.
+ * @param[out] words
+ *   On failure, what the driver or the kernel says about it ([words_bytes]); "" where it says nothing.
+ * @return
+ *   0, or -errno: as the driver answers (-EOPNOTSUPP: no native XDP; -EBUSY, -EEXIST: a program is there already), or of netlink.
+ */
+int ep_netlink_xdp(int ifindex, int prog_fd, uint32_t flags, char *words, size_t words_bytes);
+
 struct sockaddr_storage;
 
 /**

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #define DEV_SAMPLE_NS (EP_NS_PER_S / 5)
+#define ECHO_WAITS 50 /* Until somebody sends: 10 s. */
 
 /* The NIC's count is not ours. */
 static int
@@ -112,6 +113,45 @@ dev_sample(struct rig *r, struct bench_samples *samples)
 	samples->alone = true;
 }
 
+/*
+ * The responder on the device of --dev: what somebody at its other end sends (case dev, which has the same key) is verified, accounted
+ * and answered. The time of an answer is that of a packet.
+ */
+int
+bench_dev_echo(const struct bench *b, struct bench_samples *samples, struct ep_err *err)
+{
+	const struct rig_cfg cfg = {.kind = RIG_SINK, .dev = b->dev, .answer = true};
+	struct ep_engine_trial trial = rig_trial();
+	struct ep_engine_count c;
+	struct rig *r = NULL;
+	int ret;
+
+	if (b->dev == NULL)
+		return ep_err_set(err, -EINVAL, "no device: --dev names one");
+	trial.stream_up = false;
+	trial.echo = true;
+	ret = rig_open(b, &cfg, &r, err);
+	if (ret < 0)
+		return ret;
+	ret = ep_engine_prepare(r->engine, &trial, err);
+	for (int i = 0; ret == 0 && i < ECHO_WAITS && rig_accepted(r) == 0; i++)
+		bench_sleep_ns(DEV_SAMPLE_NS);
+	if (ret == 0) {
+		dev_sample(r, samples);
+		ep_engine_stop(r->engine);
+		ep_engine_count(r->engine, RIG_INITIATOR, &c);
+		if (c.accepted == 0 || c.bad_tag + c.foreign > 0)
+			ret = ep_err_set(err, -EIO,
+				"%llu answers; %llu packets have a wrong tag, %llu are no probes",
+				(unsigned long long)c.accepted, (unsigned long long)c.bad_tag,
+				(unsigned long long)c.foreign);
+	}
+	if (ret == 0)
+		ret = dev_check(r, err);
+	rig_close(r);
+	return ret;
+}
+
 int
 bench_dev(const struct bench *b, struct bench_samples *samples, struct ep_err *err)
 {
@@ -129,6 +169,8 @@ bench_dev(const struct bench *b, struct bench_samples *samples, struct ep_err *e
 	if (ret == 0) {
 		bench_sleep_ns(DEV_SAMPLE_NS);
 		dev_sample(r, samples);
+		while (b->endless)
+			bench_sleep_ns(DEV_SAMPLE_NS);
 		ret = rig_end(r, err);
 	}
 	if (ret == 0)

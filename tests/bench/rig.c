@@ -153,6 +153,10 @@ engine_create(const struct bench *b, struct rig *r, struct ep_err *err)
 		cfg.side[i].ends = r->ends[i];
 		cfg.side[i].worker_count = r->worker_count;
 	}
+	if (r->answers) {
+		cfg.side[0].role = EP_ENGINE_RESPONDER;
+		cfg.side[0].ends = r->ends[RIG_RESPONDER];
+	}
 	return ep_engine_create(&cfg, &r->engine, err);
 }
 
@@ -176,6 +180,7 @@ rig_open(const struct bench *b, const struct rig_cfg *cfg, struct rig **out, str
 		with.ring_descs = RIG_RING_DESCS;
 	r->worker_count = cfg->worker_count == 0 ? 1 : cfg->worker_count;
 	r->side_count = cfg->kind == RIG_SINK ? 1 : 2;
+	r->answers = cfg->answer;
 	ret = ep_range_parse(RIG_PORTS, "ports", &r->range, err);
 	if (ret < 0)
 		goto fail;
@@ -187,6 +192,9 @@ rig_open(const struct bench *b, const struct rig_cfg *cfg, struct rig **out, str
 		goto fail;
 	ends_set(r);
 	ret = engine_create(b, r, err);
+	if (ret == 0 && r->answers)
+		ret = ep_dev_arm(r->dev[0],
+			&(struct ep_dev_filter){.range = &r->range, .any_local = true}, err);
 	if (ret < 0)
 		goto fail;
 	*out = r;

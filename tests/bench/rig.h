@@ -23,7 +23,8 @@ struct rig_cfg {
 	uint32_t pool_mbufs;    /**< 0: as the device has it. */
 	uint16_t ring_descs;    /**< 0: 1024. */
 	const char *dev;        /**< RIG_SINK: the device, as for --dev; NULL: a net_null. */
-	bool spare_sink;        /**< RIG_SINK: open a second one, dev[1], which no side has. */
+	bool answer; /**< RIG_SINK: the one side is the responder, and takes UDP of the range for any address. */
+	bool spare_sink; /**< RIG_SINK: open a second one, dev[1], which no side has. */
 };
 
 #define RIG_INITIATOR 0
@@ -39,6 +40,7 @@ struct rig {
 	struct ep_wire_ends ends[2];
 	uint32_t side_count;
 	uint32_t worker_count;
+	bool answers; /**< As rig_cfg.answer. */
 	struct ep_engine *engine;
 };
 

@@ -17,8 +17,12 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <linux/if_packet.h>
+#include <linux/if_xdp.h>
+#include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -28,6 +32,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,7 +42,7 @@
 #define BURST 32
 #define IN_RANGE 50001
 #define OUTSIDE 40001
-#define DEADLINE_MS 2000
+#define DEADLINE_MS 5000
 #define EXIT_SKIP 77
 
 struct fixture {
@@ -556,6 +561,71 @@ foreign_xdp_program_is_respected(void **state)
 	ep_dev_close(near_open(VETH_NEAR));
 }
 
+/* A bound AF_XDP socket of somebody else's; with it goes the memory that the kernel holds on to. */
+static int
+foreign_socket(void)
+{
+	static uint8_t room[16 * 4096] __attribute__((aligned(4096)));
+	const struct xdp_umem_reg umem = {
+		.addr = (uintptr_t)room, .len = sizeof(room), .chunk_size = 4096};
+	const struct sockaddr_xdp to = {.sxdp_family = AF_XDP,
+		.sxdp_flags = XDP_COPY,
+		.sxdp_ifindex = if_nametoindex(VETH_NEAR)};
+	const int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+	const uint64_t end_ms = now_ms() + DEADLINE_MS;
+	const int descs = 64;
+
+	assert_int_equal(setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &umem, sizeof(umem)), 0);
+	assert_int_equal(setsockopt(fd, SOL_XDP, XDP_UMEM_FILL_RING, &descs, sizeof(descs)), 0);
+	assert_int_equal(
+		setsockopt(fd, SOL_XDP, XDP_UMEM_COMPLETION_RING, &descs, sizeof(descs)), 0);
+	assert_int_equal(setsockopt(fd, SOL_XDP, XDP_RX_RING, &descs, sizeof(descs)), 0);
+	while (bind(fd, (const struct sockaddr *)&to, sizeof(to)) < 0) {
+		assert_int_equal(errno, EBUSY);
+		assert_true(now_ms() < end_ms);
+	}
+	return fd;
+}
+
+static void
+a_queue_that_somebody_holds_is_named(void **state)
+{
+	const int fd = foreign_socket();
+
+	(void)state;
+	expect_refused(VETH_NEAR, -EBUSY, "queue 0 is occupied by an AF_XDP socket");
+	expect_clean();
+	close(fd);
+	ep_dev_close(near_open(VETH_NEAR));
+}
+
+/* The kernel frees a queue some time after its socket was closed: as of an everyport that just ended. */
+static void
+a_queue_that_becomes_free_is_waited_for(void **state)
+{
+	const int fd = foreign_socket();
+	const pid_t pid = fork();
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0) { /* has the last descriptor of the socket, for a while */
+		usleep(300000);
+		_exit(0);
+	}
+	close(fd);
+	ep_dev_close(near_open(VETH_NEAR));
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static void
+a_device_is_opened_again_at_once(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		ep_dev_close(near_open(VETH_NEAR));
+	expect_clean();
+}
+
 static void
 foreign_qdisc_is_kept(void **state)
 {
@@ -620,10 +690,10 @@ static void
 expect_whole_frame(const struct fixture *f, const char *text, uint32_t mtu_bytes)
 {
 	static const uint8_t data[9000];
-	const uint64_t end_ms = now_ms() + DEADLINE_MS;
 	struct ep_dev_cfg cfg = near_cfg(text);
 	struct rte_mbuf *burst[BURST];
 	struct ep_dev *dev;
+	uint64_t end_ms;
 	uint16_t n = 0;
 
 	mtu_set(f, mtu_bytes);
@@ -631,6 +701,7 @@ expect_whole_frame(const struct fixture *f, const char *text, uint32_t mtu_bytes
 	assert_int_equal(ep_dev_open(&cfg, &dev, NULL), 0);
 	near_arm(f, dev, VETH_NEAR_IPV4);
 	veth_send(f->far4, VETH_NEAR_IPV4, IN_RANGE, data, mtu_bytes - 28);
+	end_ms = now_ms() + DEADLINE_MS;
 	while (n == 0 && now_ms() < end_ms)
 		n = burst_take(dev, burst);
 	assert_int_equal(n, 1);
@@ -688,6 +759,9 @@ hold(const char *text)
 	struct ep_dev *dev;
 
 	filter.range = &range;
+	cfg.range = &range;
+	if (getenv("EP_HOLD_QUEUES") != NULL)
+		cfg.range_queues = (uint16_t)strtoul(getenv("EP_HOLD_QUEUES"), NULL, 10);
 	if (ep_range_parse("50000-50009", "--ports", &range, NULL) < 0 ||
 		ep_dev_spec_parse(text, &cfg.spec, NULL) < 0 || ep_dev_eal_init(&eal, NULL) < 0 ||
 		ep_dev_open(&cfg, &dev, NULL) < 0 || ep_dev_arm(dev, &filter, NULL) < 0)
@@ -744,6 +818,366 @@ what_a_killed_everyport_left_is_removed_at_the_next_start(void **state)
 	}
 }
 
+/* --- Several queues ---------------------------------------------------------------------------- */
+
+/* A pair of its own with four queues, of which @p near and @p far are in use; the far end is in this namespace, too. */
+static void
+queues_make(unsigned int near, unsigned int far)
+{
+	char line[160];
+
+	assert_int_equal(
+		veth_run("ip link add qa address 02:00:00:00:01:0a numrxqueues 4 numtxqueues 4 "
+			 "type veth peer name qb address 02:00:00:00:01:0b numrxqueues 4 "
+			 "numtxqueues 4 && ip link set qa up && ip link set qb up"),
+		0);
+	snprintf(line, sizeof(line), "ethtool -L qa rx %u tx %u && ethtool -L qb rx %u tx %u", near,
+		near, far, far);
+	assert_int_equal(veth_run(line), 0);
+}
+
+static void
+queues_remove(void)
+{
+	assert_int_equal(veth_run("ip link del qa"), 0);
+}
+
+static bool
+queues_are(unsigned int count)
+{
+	char line[160];
+
+	snprintf(line, sizeof(line),
+		"[ \"$(ethtool -l qa | sed -n '/Current/,$ s/^[RT]X:[[:space:]]*//p' | xargs)\" = "
+		"'%u %u' ]",
+		count, count);
+	return veth_run(line) == 0;
+}
+
+static struct ep_dev *
+queues_open(struct ep_dev_cfg *cfg)
+{
+	struct ep_err err = {0};
+	struct ep_dev *dev = NULL;
+
+	assert_int_equal(ep_dev_spec_parse("qa", &cfg->spec, NULL), 0);
+	cfg->ring_descs = 256;
+	cfg->mtu_frame_bytes = 1518;
+	if (ep_dev_open(cfg, &dev, &err) < 0)
+		fail_msg("%s", err.text);
+	return dev;
+}
+
+/* A frame as frame_make()'s, the other way, from a source port of its own. */
+static void
+far_frame_send(int fd, const struct ep_dev *dev, uint16_t sport)
+{
+	struct rte_mbuf *m = frame_make(dev, IN_RANGE);
+	uint8_t *byte = rte_pktmbuf_mtod(m, uint8_t *);
+
+	byte[34] = (uint8_t)(sport >> 8);
+	byte[35] = (uint8_t)sport;
+	byte[40] = byte[41] = 0; /* no checksum */
+	memcpy(byte, "\x02\0\0\0\x01\x0a\x02\0\0\0\x01\x0b", 12);
+	assert_int_equal(send(fd, byte, sizeof(struct frame), 0), sizeof(struct frame));
+	rte_pktmbuf_free(m);
+}
+
+static int
+far_socket(void)
+{
+	const struct sockaddr_ll to = {.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ALL),
+		.sll_ifindex = (int)if_nametoindex("qb")};
+	const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_ALL));
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+	return fd;
+}
+
+/* What each queue has got when @p wanted packets have arrived. */
+static void
+queues_receive(const struct ep_dev *dev, unsigned int wanted, unsigned int got[4])
+{
+	const uint64_t end_ms = now_ms() + DEADLINE_MS;
+	struct ep_dev_info info;
+	unsigned int all = 0;
+
+	memset(got, 0, 4 * sizeof(*got));
+	ep_dev_info(dev, &info);
+	while (all < wanted && now_ms() < end_ms) {
+		for (uint16_t q = 0; q < info.queue_pairs; q++) {
+			const struct ep_dev_queue at = ep_dev_queue(dev, q);
+			struct rte_mbuf *burst[BURST];
+			const uint16_t n = rte_eth_rx_burst(at.port_id, at.queue_id, burst, BURST);
+
+			rte_pktmbuf_free_bulk(burst, n);
+			got[q] += n;
+			all += n;
+		}
+	}
+	assert_int_equal(all, wanted);
+}
+
+/* All that is sent on 64 flows arrives, on more than one queue; each queue sends, too. */
+static void
+expect_queues(const struct fixture *f, struct ep_dev *dev, unsigned int count)
+{
+	const struct ep_dev_filter filter = {.range = &f->range, .any_local = true};
+	struct ep_dev_stats stats;
+	unsigned int got[4], used = 0;
+	const int far = far_socket();
+	uint8_t frame[2048];
+
+	assert_int_equal(ep_dev_arm(dev, &filter, NULL), 0);
+	for (uint16_t i = 0; i < 64; i++)
+		far_frame_send(far, dev, (uint16_t)(20000 + i));
+	queues_receive(dev, 64, got);
+	for (unsigned int q = 0; q < 4; q++)
+		used += got[q] > 0;
+	assert_in_range(used, count > 1 ? 2 : 1, count);
+	while (recv(far, frame, sizeof(frame), 0) >= 0)
+		; /* its own, and what the kernel says */
+	for (uint16_t q = 0; q < count; q++) {
+		const struct ep_dev_queue at = ep_dev_queue(dev, q);
+		struct rte_mbuf *m = frame_make(dev, (uint16_t)(IN_RANGE + q));
+		struct pollfd wait = {.fd = far, .events = POLLIN};
+		bool seen = false;
+
+		assert_int_equal(rte_eth_tx_burst(at.port_id, at.queue_id, &m, 1), 1);
+		while (!seen && poll(&wait, 1, DEADLINE_MS) == 1)
+			seen = recv(far, frame, sizeof(frame), 0) == sizeof(struct frame) &&
+				frame[36] == (IN_RANGE + q) >> 8 &&
+				frame[37] == (uint8_t)(IN_RANGE + q);
+		assert_true(seen);
+	}
+	ep_dev_stats(dev, &stats);
+	assert_int_equal(stats.ipackets, 64);
+	assert_int_equal(stats.opackets, count);
+	assert_int_equal(stats.imissed, 0);
+	close(far);
+}
+
+static void
+each_queue_of_an_interface_has_a_socket(void **state)
+{
+	const struct fixture *f = *state;
+
+	for (unsigned int count = 1; count <= 4; count *= 2) {
+		struct ep_dev_cfg cfg = {0};
+		struct ep_dev_info info;
+		struct ep_dev *dev;
+
+		queues_make(count, count);
+		dev = queues_open(&cfg);
+		ep_dev_info(dev, &info);
+		assert_int_equal(info.queue_pairs, count);
+		assert_string_equal(info.mode, "native XDP, copy");
+		assert_string_equal(info.mode_why, "zero copy: the driver veth has none");
+		expect_queues(f, dev, count);
+		ep_dev_close(dev);
+		assert_true(queues_are(count));
+		assert_int_not_equal(veth_run("ip -d link show dev qa | grep -q prog/xdp"), 0);
+		queues_remove();
+	}
+}
+
+/* veth's driver wants as many queues to receive as the other end has to send; generic XDP does not. */
+static void
+generic_mode_is_taken_where_the_driver_refuses_native(void **state)
+{
+	const struct fixture *f = *state;
+	struct ep_dev_cfg cfg = {0};
+	struct ep_dev_info info;
+	struct ep_dev *dev;
+
+	queues_make(2, 4);
+	dev = queues_open(&cfg);
+	ep_dev_info(dev, &info);
+	assert_string_equal(info.mode, "generic XDP");
+	if (strstr(info.mode_why, "native XDP: veth: XDP expects number of rx queues") == NULL)
+		fail_msg("'%s' has not the driver's words", info.mode_why);
+	expect_queues(f, dev, 2);
+	ep_dev_close(dev);
+	assert_int_not_equal(veth_run("ip -d link show dev qa | grep -q prog/xdp"), 0);
+	queues_remove();
+}
+
+/* The map of that name of the program that is attached to qa. */
+static int
+program_map(const char *name)
+{
+	uint32_t id[8] = {0}, prog_id = 0, len = sizeof(struct bpf_prog_info);
+	struct bpf_prog_info info = {.nr_map_ids = 8, .map_ids = (uintptr_t)id};
+	int prog_fd;
+
+	assert_int_equal(bpf_xdp_query_id((int)if_nametoindex("qa"), 0, &prog_id), 0);
+	prog_fd = bpf_prog_get_fd_by_id(prog_id);
+	assert_int_equal(bpf_obj_get_info_by_fd(prog_fd, &info, &len), 0);
+	close(prog_fd);
+	for (uint32_t i = 0; i < info.nr_map_ids; i++) {
+		const int fd = bpf_map_get_fd_by_id(id[i]);
+		struct bpf_map_info map = {0};
+
+		len = sizeof(map);
+		assert_int_equal(bpf_obj_get_info_by_fd(fd, &map, &len), 0);
+		if (strcmp(map.name, name) == 0)
+			return fd;
+		close(fd);
+	}
+	fail_msg("no map %s", name);
+	return -1;
+}
+
+/* What arrives on a queue that has no socket is the kernel's, and counted as missed. */
+static void
+packets_on_a_queue_without_a_socket_are_counted(void **state)
+{
+	const struct fixture *f = *state;
+	const struct ep_dev_filter filter = {.range = &f->range, .any_local = true};
+	const uint32_t second = 1;
+	struct ep_dev_cfg cfg = {0};
+	struct ep_dev_stats stats;
+	unsigned int got[4];
+	struct ep_dev *dev;
+	int far, map;
+
+	queues_make(2, 2);
+	dev = queues_open(&cfg);
+	assert_int_equal(ep_dev_arm(dev, &filter, NULL), 0);
+	map = program_map("xsks_map");
+	assert_int_equal(bpf_map_delete_elem(map, &second), 0);
+	close(map);
+	far = far_socket();
+	for (uint16_t i = 0; i < 64; i++)
+		far_frame_send(far, dev, (uint16_t)(20000 + i));
+	/* all have been looked at as soon as those of the first queue and the missed ones are 64 */
+	for (const uint64_t end_ms = now_ms() + DEADLINE_MS; now_ms() < end_ms;) {
+		ep_dev_stats(dev, &stats);
+		if (stats.imissed > 0 && stats.imissed < 64)
+			queues_receive(dev, 64 - (unsigned int)stats.imissed, got);
+		ep_dev_stats(dev, &stats);
+		if (stats.ipackets + stats.imissed == 64)
+			break;
+	}
+	assert_int_equal(stats.ipackets + stats.imissed, 64);
+	assert_in_range(stats.imissed, 1, 63);
+	close(far);
+	ep_dev_close(dev);
+	queues_remove();
+}
+
+/* --- Settings of the interface ------------------------------------------------------------------- */
+
+static void
+number_of_queues_is_set_and_put_back(void **state)
+{
+	const struct fixture *f = *state;
+	struct ep_dev_cfg cfg = {.range_queues = 2, .range = &f->range};
+	struct ep_dev_info info;
+	struct ep_dev *dev;
+
+	queues_make(4, 2);
+	dev = queues_open(&cfg);
+	ep_dev_info(dev, &info);
+	assert_int_equal(info.queue_pairs, 2);
+	assert_string_equal(info.steering, "interface set from 4 to 2 queues");
+	assert_non_null(strstr(info.steering_why, "rules into an RSS context: "));
+	assert_true(queues_are(2));
+	expect_queues(f, dev, 2);
+	ep_dev_close(dev);
+	assert_true(queues_are(4));
+
+	/* up, too */
+	assert_int_equal(veth_run("ethtool -L qa rx 1 tx 1"), 0);
+	dev = queues_open(&cfg);
+	assert_true(queues_are(2));
+	ep_dev_close(dev);
+	assert_true(queues_are(1));
+	queues_remove();
+}
+
+static void
+number_of_queues_that_is_not_to_be_had_is_refused(void **state)
+{
+	const struct fixture *f = *state;
+	struct ep_dev_cfg cfg = near_cfg(VETH_NEAR);
+	struct ep_err err = {0};
+	struct ep_dev *dev;
+
+	cfg.range_queues = 8;
+	cfg.range = &f->range;
+	assert_int_equal(ep_dev_open(&cfg, &dev, &err), -ENOTSUP);
+	assert_non_null(strstr(err.text, "8 queues"));
+	expect_clean();
+}
+
+static void
+settings_that_a_killed_everyport_left_are_put_back(void **state)
+{
+	struct ep_dev_cfg cfg = {0};
+	pid_t pid;
+
+	(void)state;
+	queues_make(4, 2);
+	setenv("EP_HOLD_QUEUES", "2", 1);
+	pid = hold_start("qa");
+	unsetenv("EP_HOLD_QUEUES");
+	assert_true(queues_are(2));
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(queues_are(2));
+	ep_dev_close(queues_open(&cfg));
+	assert_true(queues_are(4));
+	queues_remove();
+}
+
+/* --- Busy polling ---------------------------------------------------------------------------------- */
+
+static bool
+timer_is(const char *want)
+{
+	char line[160];
+
+	snprintf(line, sizeof(line),
+		"[ \"$(cat /sys/class/net/" VETH_NEAR
+		"/napi_defer_hard_irqs /sys/class/net/" VETH_NEAR
+		"/gro_flush_timeout | xargs)\" = '%s' ]",
+		want);
+	return veth_run(line) == 0;
+}
+
+static void
+busy_polling_is_set_and_put_back(void **state)
+{
+	const struct fixture *f = *state;
+	struct ep_dev_cfg cfg = near_cfg(VETH_NEAR);
+	struct ep_dev_info info;
+	struct ep_err err = {0};
+	struct ep_dev *dev;
+
+	cfg.busy_poll_pkts = 64;
+	/* /sys still shows the interfaces of the namespace that this program was started in */
+	assert_int_equal(ep_dev_open(&cfg, &dev, &err), -ENOTSUP);
+	expect_clean();
+	assert_int_equal(unshare(CLONE_NEWNS), 0);
+	assert_int_equal(mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	assert_int_equal(mount("everyport", "/sys", "sysfs", 0, NULL), 0);
+	assert_true(timer_is("0 0"));
+	if (ep_dev_open(&cfg, &dev, &err) < 0)
+		fail_msg("%s", err.text);
+	ep_dev_info(dev, &info);
+	assert_int_equal(info.busy_poll_pkts, 64);
+	assert_true(timer_is("2 200000"));
+	near_arm(f, dev, VETH_NEAR_IPV4);
+	expect_device(f, dev, VETH_NEAR_IPV4, IN_RANGE);
+	expect_kernel(f, dev, VETH_NEAR_IPV4, OUTSIDE);
+	ep_dev_close(dev);
+	assert_true(timer_is("0 0"));
+	expect_clean();
+}
+
 static int
 setup(void **state)
 {
@@ -781,12 +1215,22 @@ main(int argc, char **argv)
 		cmocka_unit_test(info_says_what_the_device_is),
 		cmocka_unit_test(second_everyport_on_an_interface_is_refused),
 		cmocka_unit_test(foreign_xdp_program_is_respected),
+		cmocka_unit_test(a_queue_that_somebody_holds_is_named),
+		cmocka_unit_test(a_queue_that_becomes_free_is_waited_for),
+		cmocka_unit_test(a_device_is_opened_again_at_once),
 		cmocka_unit_test(foreign_qdisc_is_kept),
 		cmocka_unit_test(unfit_interfaces_and_configurations_are_refused),
 		cmocka_unit_test(large_frames_arrive_whole),
 		cmocka_unit_test(ordinary_user_is_told_what_a_kernel_interface_needs),
 		cmocka_unit_test(what_a_killed_everyport_left_is_removed_at_the_next_start),
 		cmocka_unit_test(what_the_device_did_not_take_is_no_error),
+		cmocka_unit_test(each_queue_of_an_interface_has_a_socket),
+		cmocka_unit_test(generic_mode_is_taken_where_the_driver_refuses_native),
+		cmocka_unit_test(packets_on_a_queue_without_a_socket_are_counted),
+		cmocka_unit_test(number_of_queues_is_set_and_put_back),
+		cmocka_unit_test(number_of_queues_that_is_not_to_be_had_is_refused),
+		cmocka_unit_test(settings_that_a_killed_everyport_left_are_put_back),
+		cmocka_unit_test(busy_polling_is_set_and_put_back),
 	};
 
 	if (argc == 3 && strcmp(argv[1], "--hold") == 0)

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#define WAIT_MS 500
+#define WAIT_MS 5000
 
 static int
 netns_new(void)

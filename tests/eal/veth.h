@@ -37,7 +37,7 @@ int veth_far_udp(const struct veth *veth, const char *address, uint16_t port);
 /* Send @p len bytes of @p text to an address. */
 void veth_send(int fd, const char *address, uint16_t port, const void *data, size_t len);
 
-/* Whether a datagram (or, for a connected socket, an ICMP error) arrives within 500 ms. It is taken. */
+/* Whether a datagram (or, for a connected socket, an ICMP error) arrives within 5 s. It is taken. */
 bool veth_receives(int fd);
 
 /* Whether the near end answers an echo request of the far end's (ICMP or ICMPv6). */

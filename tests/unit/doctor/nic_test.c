@@ -258,6 +258,13 @@ gcp(struct ep_doctor_facts *f)
 }
 
 static void
+gcp_all_queues(struct ep_doctor_facts *f)
+{
+	gcp(f);
+	f->nic[0].queues = f->nic[0].queues_max = 4;
+}
+
+static void
 gcp_debian12(struct ep_doctor_facts *f)
 {
 	gcp(f);
@@ -350,6 +357,8 @@ static const struct good_case cases[] = {
 	{"gve in a newer kernel", gcp, "xdp", EP_DOCTOR_OK, "zero copy", ""},
 	{"all of ENA's queues", ec2_fresh, "xdp", EP_DOCTOR_WARN, "4 of 4 queues",
 		"ethtool -L eth1 combined 2"},
+	{"all of gve's queues", gcp_all_queues, "xdp", EP_DOCTOR_WARN, "4 of 4 queues",
+		"ethtool -L eth1 rx 2 tx 2"},
 	{"ENA with one queue", ec2_small, "xdp", EP_DOCTOR_WARN, "one queue", ""},
 	{"gve in Debian 12", gcp_debian12, "xdp", EP_DOCTOR_WARN, "from kernel 6.4 on",
 		"bookworm-backports"},
