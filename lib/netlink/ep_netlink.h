@@ -136,8 +136,8 @@ int ep_netlink_route_over(const struct ep_wire_ip *peer, int ifindex, int timeou
 
 /**
  * A next hop whose MAC is followed. What leaves beside the kernel does not keep the kernel's entry of it fresh, so the kernel is made to
- * ask: the known MAC each 250 ms and, where that does not answer within 120 ms, all hosts of the link, for which the
- * entry is removed. A MAC that changes without a word is known in under half a second, before a control connection is given up as
+ * ask: the known MAC each 120 ms and, where that does not answer within 60 ms, all hosts of the link, for which the
+ * entry is removed. A MAC that changes without a word is known in a quarter of a second, before a control connection is given up as
  * silent; one that is announced at the next look. Entries that an administrator made permanent are left alone.
  */
 struct ep_netlink_hop {

@@ -14,11 +14,11 @@
 
 /* Between two looks at the kernel's entry. */
 #define LOOK_NS (20 * EP_NS_PER_MS)
-/* Between an answer and the next question to the known MAC. With the time for its answer and that for the answer to a broadcast this is
- * well below the second after which a silent control connection ends. */
-#define GAP_NS (250 * EP_NS_PER_MS)
+/* Between an answer and the next question to the known MAC. With the time for its answer this is about what TCP waits before it sends again what was
+ * lost (200 ms), so that the first repetition arrives; the second one would be late for the second after which a silent control connection ends. */
+#define GAP_NS (120 * EP_NS_PER_MS)
 /* A next hop is on the link: whoever has not answered by then has another MAC, or is gone. */
-#define ANSWER_NS (120 * EP_NS_PER_MS)
+#define ANSWER_NS (60 * EP_NS_PER_MS)
 /* The kernel asks all three times, a second apart. Who was not found by then is asked for again. */
 #define ASKED_NS EP_NS_PER_S
 
