@@ -96,8 +96,8 @@ run_device(struct initiator *r, struct ep_err *err)
 	if (ret == 0)
 		ret = common_sweep_rate(c, r->info.speed_bps, &r->sweep_rate_pps, err);
 	if (ret == 0)
-		ret = way_open(&r->way, c, r->dev, err);
-	return ret < 0 ? ret : way_link_await(&r->way, err);
+		ret = way_link_await(r->dev, err);
+	return ret < 0 ? ret : way_open(&r->way, c, r->dev, err);
 }
 
 /* Try one port. Returns 0 with an open connection, or -errno with its sentence. */

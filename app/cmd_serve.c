@@ -133,6 +133,7 @@ cmd_serve(struct config *config)
 	else
 		code = responder_serve(&r);
 	responder_close(&r);
+	way_say(&r.way);
 	way_close(&r.way);
 	ep_dev_close(r.dev);
 	if (r.eal_started)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 /* Reads at once: a peer that never stops sending must not keep the caller from its other work. */
 #define READS_MAX 64
@@ -79,12 +80,16 @@ void
 link_close(struct link *link, int wait_ms)
 {
 	const uint64_t end_ns = host_now_ns() + (uint64_t)wait_ms * EP_NS_PER_MS;
+	const struct linger linger = {.l_onoff = 1, .l_linger = 1};
 	const uint8_t *bytes;
 
 	while (link->conn != NULL && link->ctrl != NULL && ep_ctrl_output(link->ctrl, &bytes) > 0 &&
 		host_now_ns() < end_ns)
 		if (link_wait(link, 20) < 0)
 			break;
+	/* Close waits: what is in the kernel's queue is not on the wire yet where an exception path carries it. */
+	if (link->conn != NULL && wait_ms > 0)
+		setsockopt(ep_xport_fd(link->conn), SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 	ep_xport_close(link->conn);
 	ep_ctrl_destroy(link->ctrl);
 	link->conn = NULL;

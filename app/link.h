@@ -22,5 +22,6 @@ int link_wait(struct link *link, int wait_ms);
 /** The same, and no longer than until @p other_fd is readable; -1: none. */
 int link_wait_with(struct link *link, int wait_ms, int other_fd);
 
-/** Send what is left of the output, at most for @p wait_ms, and close. Accepts a link without connection. */
+/** Send what is left of the output, at most for @p wait_ms, and close; where that is above 0, wait up to a second until the far side has it: what
+ *  carries it may be closed next. Accepts a link without connection. */
 void link_close(struct link *link, int wait_ms);

@@ -173,17 +173,18 @@ way_open(struct way *w, const struct config *c, struct ep_dev *dev, struct ep_er
 }
 
 int
-way_link_await(struct way *w, struct ep_err *err)
+way_link_await(const struct ep_dev *dev, struct ep_err *err)
 {
 	const uint64_t end_ns = host_now_ns() + LINK_NS;
+	struct ep_dev_info info;
 
-	while (!w->info.kernel && !ep_dev_link_up(w->dev)) {
+	ep_dev_info(dev, &info);
+	while (!info.kernel && !ep_dev_link_up(dev)) {
 		if (host_interrupted())
 			return ep_err_set(err, -EINTR, "interrupted before anything was measured");
 		if (host_now_ns() > end_ns)
 			return ep_err_set(err, -ENETDOWN,
-				"--dev %s: has no link: is the other end there?", w->info.name);
-		way_tick(w, NULL);
+				"--dev %s: has no link: is the other end there?", info.name);
 		usleep(LINK_STEP_US);
 	}
 	return 0;
@@ -380,6 +381,20 @@ way_facts(const struct way *w, struct ep_result *result)
 	};
 	snprintf(x->interface, sizeof(x->interface), "%s", ep_exc_ifname(w->exc));
 	snprintf(x->kind, sizeof(x->kind), "tap");
+}
+
+void
+way_say(const struct way *w)
+{
+	struct ep_exc_count count;
+
+	if (w->exc == NULL)
+		return;
+	ep_exc_count(w->exc, &count);
+	common_say(w->config, "%s: %llu frames to the kernel, %llu from it, %llu dropped",
+		ep_exc_ifname(w->exc), (unsigned long long)count.to_kernel,
+		(unsigned long long)count.from_kernel,
+		(unsigned long long)(count.dropped + w->worker_dropped));
 }
 
 void

@@ -49,8 +49,9 @@ void way_dev_cfg(const struct config *c, struct ep_dev_cfg *cfg);
  */
 int way_open(struct way *w, const struct config *c, struct ep_dev *dev, struct ep_err *err);
 
-/** Wait until the far end of a device that no kernel has is there, for a few seconds. @return 0, -EINTR or -ENETDOWN with a sentence. */
-int way_link_await(struct way *w, struct ep_err *err);
+/** Wait until the far end of a device that no kernel has is there, for a few seconds. Before way_open(), which asks the link whether an address is
+ *  free. @return 0, -EINTR or -ENETDOWN with a sentence. */
+int way_link_await(const struct ep_dev *dev, struct ep_err *err);
 
 /**
  * The way of the probes to a host, its next hop's MAC resolved.
@@ -95,6 +96,9 @@ void way_note(struct way *w, const struct ep_engine_count *count);
 
 /** Put what there is to say about the exception path into a result. Does nothing without one. */
 void way_facts(const struct way *w, struct ep_result *result);
+
+/** Say on stderr what went over the exception path, if there is one. */
+void way_say(const struct way *w);
 
 /** Accepts one that is not open. The device is still open. */
 void way_close(struct way *w);
