@@ -125,10 +125,12 @@ dev_pci_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *er
 		.pool_mbufs = cfg->pool_mbufs != 0 ? cfg->pool_mbufs : 4u * cfg->ring_descs + 1024,
 		.buf_bytes =
 			RTE_MAX((uint32_t)PCI_BUF_BYTES, rte_align32pow2(cfg->mtu_frame_bytes)),
+		.side_mbufs = cfg->side_mbufs,
 		.offload_checksum = cfg->offload_checksum,
 	};
 	int ret = pci_attach(dev, err);
 
+	port.pool_mbufs += cfg->extra_mbufs;
 	if (ret == 0)
 		ret = pci_queues(dev, cfg->queue_pairs, err);
 	if (ret < 0)

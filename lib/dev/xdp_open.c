@@ -371,7 +371,8 @@ dev_xdp_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *er
 	port.xdp_object = path;
 	ret = xdp_ways_try(dev, &port, &cause);
 	if (ret == -ENOMEM || ret == -EBUSY || (ret == -ENOTSUP && cfg->offload_checksum))
-		return ep_err_set(err, ret, "%s", cause.text);
+		return ep_err_set(
+			err, ret, "--dev %s: %.400s", dev->name, dev_cause_text(dev, &cause));
 	if (ret < 0)
 		return ep_err_set(err, -ENOTSUP,
 			"--dev %s: AF_XDP is not to be had here (%s%s%.200s); use --dev "

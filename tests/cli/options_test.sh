@@ -85,8 +85,8 @@ fails_with 2 "base64" "a key that is no key" "$EP_BIN" serve --dev eth0 --key-fi
 cp "$key" "$tmp/open" && chmod 644 "$tmp/open"
 fails_with 2 "644.*chmod 600|chmod 600" "a key that others can read" "$EP_BIN" serve --dev eth0 --key-file "$tmp/open"
 fails_with 3 "nosuch0" "a device that is not there" "$EP_BIN" serve --dev nosuch0 --key-file "$key"
-fails_with 3 "0000:01:00.0.*kernel interface" "serve over a NIC on PCI is refused in this version" \
-	"$EP_BIN" serve --dev 0000:01:00.0 --key-file "$key"
+fails_with 3 "--dev 0000:ff:1f.7: there is no such PCI device" "serve over a PCI device that is not there" \
+	"$EP_BIN" serve --dev ff:1f.7 --addr 198.18.0.1/24 --key-file "$key"
 fails_with 3 "--dev 0000:ff:1f.7: there is no such PCI device.*lspci -D" "a PCI device that is not there" \
 	"$EP_BIN" loop --dev ff:1f.7 --dev 0000:ff:1e.7
 fails_with 2 "0000:01:20.0.*not a PCI address" "a PCI address that cannot be" "$EP_BIN" loop --dev 0000:01:20.0 --dev 0000:01:00.0

@@ -127,7 +127,8 @@ trial(struct rig *r, bool echo)
 		ms += 5)
 		usleep(5000);
 	ep_engine_drain(r->engine);
-	usleep(150000);
+	/* A worker that waits for a CPU of a busy machine has not looked yet. */
+	usleep(500000);
 	ep_engine_stop(r->engine);
 	memset(r->rx, 0, sizeof(r->rx));
 	memset(r->tx, 0, sizeof(r->tx));

@@ -38,7 +38,7 @@ print("\n".join(seen))' "$1" "$2" >"/out/fix-$2.sh"
 	step "fix-$2" bash -e "/out/fix-$2.sh"
 }
 
-modprobe "$QEMU_DRIVER"
+modprobe "$QEMU_MODULE"
 for address in 0000:00:03.0 0000:00:04.0; do
 	ls -l "/sys/bus/pci/devices/$address/driver"
 done

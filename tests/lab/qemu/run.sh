@@ -22,9 +22,9 @@ cpu=max,-vaes
 qemu_pid=
 
 case $nic in
-e1000e) driver=e1000e pmd=net_e1000_em device=e1000e ;;
-vmxnet3) driver=vmxnet3 pmd=net_vmxnet3 device=vmxnet3 ;;
-virtio-net-pci) driver=virtio-pci pmd=net_virtio device=virtio-net-pci,disable-legacy=on,iommu_platform=on ;;
+e1000e) driver=e1000e module=e1000e pmd=net_e1000_em device=e1000e ;;
+vmxnet3) driver=vmxnet3 module=vmxnet3 pmd=net_vmxnet3 device=vmxnet3 ;;
+virtio-net-pci) driver=virtio-pci module=virtio_net pmd=net_virtio device=virtio-net-pci,disable-legacy=on,iommu_platform=on ;;
 *)
 	echo "usage: tests/lab/qemu/run.sh [e1000e|vmxnet3|virtio-net-pci]" >&2
 	exit 2
@@ -91,7 +91,7 @@ guest_files()
 {
 	mkdir -p "$out"
 	cp "$here/guest.sh" "$out/"
-	printf '%s=%q\n' EP_BIN "$EP_BIN" QEMU_TOOLS "$cache/dpdk" QEMU_KERNEL "$cache/kernel" QEMU_DRIVER "$driver" \
+	printf '%s=%q\n' EP_BIN "$EP_BIN" QEMU_TOOLS "$cache/dpdk" QEMU_KERNEL "$cache/kernel" QEMU_DRIVER "$driver" QEMU_MODULE "$module" \
 		RATE "${EP_QEMU_RATE:-4kpps}" >"$out/env"
 }
 
@@ -182,7 +182,9 @@ else
 	is "$(grep -c '^everyport loop: .*no checksum offload' "$out/offload.err" || true)" 1 "... with a sentence"
 	unlike "$(left offload.err)" "DMA remapping" "... and both NICs, of which one was never opened, are given back"
 fi
-is "$(left first.code)" 0 "an everyport that has the NICs"
+json=$out/first.json
+code=$(left first.code)
+code_is 0 "an everyport that has the NICs"
 is "$(left second.code)" 3 "... keeps a second one out"
 like "$(left second.err)" "another program has its group" "... which says why"
 is "$(left back.code)" 0 "everything given back, the kernel takes the NICs again"
