@@ -113,7 +113,7 @@ struct ep_dev_cfg {
 	uint32_t mtu_frame_bytes; /**< Largest frame with FCS that will be sent or received [B]. */
 	uint32_t pool_mbufs;      /**< Packet buffers a queue; see above. */
 	uint32_t extra_mbufs;     /**< More of them, for who keeps received frames for a while. */
-	uint32_t side_mbufs;   /**< VDEV: packet buffers of ep_dev_side_pool(); 0: there is none. */
+	uint32_t side_mbufs;   /**< VDEV, PCI: packet buffers of ep_dev_side_pool(); 0: there is none. */
 	bool offload_checksum; /**< Ask for IPv4 and UDP checksum offload. */
 };
 

@@ -123,12 +123,14 @@ dev_pci_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *er
 	struct dev_port_cfg port = {
 		.frame_bytes = cfg->mtu_frame_bytes,
 		.pool_mbufs = cfg->pool_mbufs != 0 ? cfg->pool_mbufs : 4u * cfg->ring_descs + 1024,
+		.side_mbufs = cfg->side_mbufs,
 		.buf_bytes =
 			RTE_MAX((uint32_t)PCI_BUF_BYTES, rte_align32pow2(cfg->mtu_frame_bytes)),
 		.offload_checksum = cfg->offload_checksum,
 	};
 	int ret = pci_attach(dev, err);
 
+	port.pool_mbufs += cfg->extra_mbufs;
 	if (ret == 0)
 		ret = pci_queues(dev, cfg->queue_pairs, err);
 	if (ret < 0)
