@@ -79,6 +79,20 @@ run_route(struct initiator *r, struct ep_err *err)
 	return 0;
 }
 
+/* A kernel interface that is down was refused already; of another device the speed is known when its link is there. */
+static int
+run_link(struct initiator *r, struct ep_err *err)
+{
+	int ret;
+
+	ep_dev_info(r->dev, &r->info);
+	if (r->info.kernel)
+		return 0;
+	ret = host_links_wait(&r->dev, 1, err);
+	ep_dev_info(r->dev, &r->info);
+	return ret;
+}
+
 static int
 run_device(struct initiator *r, struct ep_err *err)
 {
@@ -97,12 +111,11 @@ run_device(struct initiator *r, struct ep_err *err)
 		ret = common_queues_check(c, r->dev, err);
 	if (ret < 0)
 		return ret;
-	ep_dev_info(r->dev, &r->info);
-	ret = common_rate(c, &c->rate, "--rate", r->info.speed_bps, &r->rate_pps, err);
+	ret = run_link(r, err);
+	if (ret == 0)
+		ret = common_rate(c, &c->rate, "--rate", r->info.speed_bps, &r->rate_pps, err);
 	if (ret == 0)
 		ret = common_sweep_rate(c, r->info.speed_bps, &r->sweep_rate_pps, err);
-	if (ret == 0)
-		ret = way_link_await(r->dev, err);
 	return ret < 0 ? ret : way_open(&r->way, c, r->dev, err);
 }
 

@@ -11,9 +11,6 @@
 /* Probing for an address takes 3 s (RFC 5227). */
 #define ADDR_NS (6 * EP_NS_PER_S)
 #define STEP_US 2000
-/* NICs take a few seconds to agree on a speed, net_memif tries again every other second. */
-#define LINK_NS (8 * EP_NS_PER_S)
-#define LINK_STEP_US 20000
 
 bool
 way_kernel_has(const struct ep_dev_spec *spec)
@@ -170,24 +167,6 @@ way_open(struct way *w, const struct config *c, struct ep_dev *dev, struct ep_er
 		return 0;
 	}
 	return c->control_dev != NULL ? control_dev_open(w, err) : exception_open(w, err);
-}
-
-int
-way_link_await(const struct ep_dev *dev, struct ep_err *err)
-{
-	const uint64_t end_ns = host_now_ns() + LINK_NS;
-	struct ep_dev_info info;
-
-	ep_dev_info(dev, &info);
-	while (!info.kernel && !ep_dev_link_up(dev)) {
-		if (host_interrupted())
-			return ep_err_set(err, -EINTR, "interrupted before anything was measured");
-		if (host_now_ns() > end_ns)
-			return ep_err_set(err, -ENETDOWN,
-				"--dev %s: has no link: is the other end there?", info.name);
-		usleep(LINK_STEP_US);
-	}
-	return 0;
 }
 
 /* --- The next hop --------------------------------------------------------------------------------------------------------- */

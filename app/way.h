@@ -49,10 +49,6 @@ void way_dev_cfg(const struct config *c, struct ep_dev_cfg *cfg);
  */
 int way_open(struct way *w, const struct config *c, struct ep_dev *dev, struct ep_err *err);
 
-/** Wait until the far end of a device that no kernel has is there, for a few seconds. Before way_open(), which asks the link whether an address is
- *  free. @return 0, -EINTR or -ENETDOWN with a sentence. */
-int way_link_await(const struct ep_dev *dev, struct ep_err *err);
-
 /**
  * The way of the probes to a host, its next hop's MAC resolved.
  *

@@ -123,6 +123,7 @@ dev_pci_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *er
 	struct dev_port_cfg port = {
 		.frame_bytes = cfg->mtu_frame_bytes,
 		.pool_mbufs = cfg->pool_mbufs != 0 ? cfg->pool_mbufs : 4u * cfg->ring_descs + 1024,
+		.side_mbufs = cfg->side_mbufs,
 		.buf_bytes =
 			RTE_MAX((uint32_t)PCI_BUF_BYTES, rte_align32pow2(cfg->mtu_frame_bytes)),
 		.side_mbufs = cfg->side_mbufs,

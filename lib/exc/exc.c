@@ -74,7 +74,10 @@ ep_exc_open(const struct ep_exc_cfg *cfg, struct ep_exc **out, struct ep_err *er
 	pthread_cond_init(&exc->carried_out, NULL);
 	exc->pool = ep_dev_side_pool(cfg->dev);
 	ep_dev_info(cfg->dev, &exc->info);
-	ret = exc_tap_open(exc, err);
+	ret = exc->pool != NULL
+		? exc_tap_open(exc, err)
+		: ep_err_set(err, -EINVAL, "--dev %s: has no packet buffers for an exception path",
+			  exc->info.name);
 	if (ret == 0)
 		ret = memory_create(exc, err);
 	if (ret == 0)
