@@ -115,7 +115,7 @@ struct ep_dev_cfg {
 	uint32_t extra_mbufs;     /**< More of them, for who keeps received frames for a while. */
 	uint32_t side_mbufs;   /**< VDEV: packet buffers of ep_dev_side_pool(); 0: there is none. */
 	bool offload_checksum; /**< Ask for IPv4 and UDP checksum offload. */
-	bool has_node;            /**< `node` is meant. */
+	bool has_node;         /**< `node` is meant. */
 	int16_t node; /**< NUMA node of packet buffers and rings; where it has no memory, any. Else the driver's choice. */
 };
 
