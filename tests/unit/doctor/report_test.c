@@ -305,8 +305,9 @@ what_the_plan_costs_is_a_finding_and_so_is_a_plan_that_cannot_be_made(void **sta
 
 	(void)state;
 	p->plan.note_count = 2;
-	p->plan.note[0] = (struct ep_plan_note){EP_PLAN_INFO, "a choice"};
-	p->plan.note[1] = (struct ep_plan_note){EP_PLAN_WARN, "queue 1 crosses to node 1"};
+	p->plan.note[0] = (struct ep_plan_note){.level = EP_PLAN_INFO, .text = "a choice"};
+	p->plan.note[1] =
+		(struct ep_plan_note){.level = EP_PLAN_WARN, .text = "queue 1 crosses to node 1"};
 	ep_doctor_judge(f, r);
 	assert_int_equal(plan_findings(r, EP_DOCTOR_OK), 1);
 	assert_int_equal(plan_findings(r, EP_DOCTOR_WARN), 1);
