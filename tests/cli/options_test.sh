@@ -18,6 +18,11 @@ fails_with 2 "\-\-direction sideways.*up, down, both" "an unknown direction" "$E
 fails_with 2 "\-\-max-loss '200%'.*100%" "a goal above 100 %" "$EP_BIN" loop --max-loss 200%
 fails_with 2 "\-\-impair.*explode.*block" "an unknown impairment" "$EP_BIN" loop --impair explode=1
 fails_with 2 "\-\-ring 100.*128" "a ring that is no power of two" "$EP_BIN" loop --ring 100
+fails_with 2 "\-\-queues.* 1 to 64" "more queues than can be covered" "$EP_BIN" run --queues 65
+fails_with 2 "\-\-queues: .*AF_XDP.* --dev af_packet:eth0 is none" "--queues where no queue is picked" \
+	"$EP_BIN" loop --queues 2 --dev af_packet:eth0 --dev eth1
+fails_with 2 "\-\-busy-poll.* 0 to 65535" "a budget beyond the kernel's" "$EP_BIN" serve --busy-poll 65536
+fails_with 2 "\-\-busy-poll: .*AF_XDP" "--busy-poll without a device" "$EP_BIN" loop --busy-poll 64
 fails_with 2 "\-\-cores x" "cores that are no numbers" "$EP_BIN" loop --cores x
 fails_with 2 "\-\-cores 0,1,0.*CPU 0 twice" "a core named twice" "$EP_BIN" loop --cores 0,1,0
 fails_with 2 "\-\-sweep-rate max" "a sweep as fast as possible" "$EP_BIN" loop --sweep-rate max
