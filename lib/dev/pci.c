@@ -126,7 +126,6 @@ dev_pci_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *er
 		.side_mbufs = cfg->side_mbufs,
 		.buf_bytes =
 			RTE_MAX((uint32_t)PCI_BUF_BYTES, rte_align32pow2(cfg->mtu_frame_bytes)),
-		.side_mbufs = cfg->side_mbufs,
 		.offload_checksum = cfg->offload_checksum,
 	};
 	int ret = pci_attach(dev, err);
