@@ -19,8 +19,6 @@ fails_with 2 "\-\-max-loss '200%'.*100%" "a goal above 100 %" "$EP_BIN" loop --m
 fails_with 2 "\-\-impair.*explode.*block" "an unknown impairment" "$EP_BIN" loop --impair explode=1
 fails_with 2 "\-\-ring 100.*128" "a ring that is no power of two" "$EP_BIN" loop --ring 100
 fails_with 2 "\-\-queues.* 1 to 64" "more queues than can be covered" "$EP_BIN" run --queues 65
-fails_with 2 "\-\-queues: .*AF_XDP.* --dev af_packet:eth0 is none" "--queues where no queue is picked" \
-	"$EP_BIN" loop --queues 2 --dev af_packet:eth0 --dev eth1
 fails_with 2 "\-\-busy-poll.* 0 to 65535" "a budget beyond the kernel's" "$EP_BIN" serve --busy-poll 65536
 fails_with 2 "\-\-busy-poll: .*AF_XDP" "--busy-poll without a device" "$EP_BIN" loop --busy-poll 64
 fails_with 2 "\-\-cores x" "cores that are no numbers" "$EP_BIN" loop --cores x
@@ -68,8 +66,6 @@ fails_with 2 "\-\-queues 2: the model of --impair has one queue" "queues for the
 	"$EP_BIN" loop --queues 2 --impair drop=1%
 fails_with 2 "\-\-queues 17: net_tap0 can have 1 to 16" "more queues than a driver has" \
 	"$EP_BIN" loop --queues 17 --dev net_tap0 --dev net_tap1
-fails_with 2 "\-\-queues 3: lo has 1 receive queue, and AF_XDP covers each.*combined 3" "other queues than an interface has" \
-	"$EP_BIN" loop --queues 3 --dev lo --dev lo
 fails_with 3 "cannot|not allowed|no such|core" "a core that this machine does not have" "$EP_BIN" loop --cores 1000
 
 fails_with 2 "\-\-peer is missing" "run without a peer" "$EP_BIN" run --dev eth0 --key-file "$key"
