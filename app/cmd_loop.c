@@ -58,6 +58,35 @@ loop_check_devs(const struct config *c, struct ep_err *err)
 	return ret;
 }
 
+/* On an interface of the kernel tags are the kernel's business. */
+static int
+loop_check_vlan(const struct config *c, struct ep_err *err)
+{
+	if (c->vlan == 0)
+		return 0;
+	if (c->dev_count == 0)
+		return ep_err_set(err, -EINVAL,
+			"--vlan %u: nothing lies between the ends of the in-memory pair, give two "
+			"--dev",
+			(uint32_t)c->vlan);
+	for (uint32_t i = 0; i < c->dev_count; i++) {
+		struct ep_dev_spec spec;
+		const int ret = ep_dev_spec_parse(c->dev[i], &spec, err);
+
+		if (ret < 0)
+			return ret;
+		if (ep_dev_spec_is_kernel(&spec))
+			return ep_err_set(err, -EINVAL,
+				"--vlan %u: is for PCI and net_... devices; for %s let the kernel "
+				"make "
+				"an interface of the VLAN (ip link add link ... type vlan id %u) "
+				"and "
+				"name that",
+				(uint32_t)c->vlan, c->dev[i], (uint32_t)c->vlan);
+	}
+	return 0;
+}
+
 static int
 loop_check(struct config *c, struct ep_err *err)
 {
@@ -73,7 +102,8 @@ loop_check(struct config *c, struct ep_err *err)
 		return ep_err_set(err, -EINVAL,
 			"--impair %s: models the path of the in-memory pair only, leave --dev out",
 			c->impair_text);
-	if (neighbour_check(c, err) < 0 || common_xdp_check(c, err) < 0)
+	if (loop_check_vlan(c, err) < 0 || neighbour_check(c, err) < 0 ||
+		common_xdp_check(c, err) < 0)
 		return err->code;
 	/* No real path lies between the ends of the pair that a faster sweep could disturb. */
 	if (c->dev_count == 0 && !c->sweep_rate_given)
@@ -200,11 +230,12 @@ loop_steer(struct loop *l, struct ep_err *err)
 	const enum ep_wire_family family = l->ends[0].src.family;
 	struct ep_sched_cfg space = common_space(c);
 	struct ep_plan_rss mirror;
-	int ret = steering_set(&l->steering[1], l->dev[1], c->range, false, family, NULL, err);
+	int ret = steering_set(
+		&l->steering[1], l->dev[1], c->range, false, family, (uint16_t)c->vlan, NULL, err);
 
 	if (ret == 0)
 		ret = steering_set(&l->steering[0], l->dev[0], c->range, true, family,
-			loop_mirror(l, &mirror), err);
+			(uint16_t)c->vlan, loop_mirror(l, &mirror), err);
 	if (ret == 0)
 		ret = steering_sources(&l->steering[1], &l->steering[0], c->range, &l->ends[0].src,
 			&l->ends[1].src, &space, err);
@@ -218,6 +249,7 @@ loop_sides(struct loop *l, struct ep_engine_cfg *cfg)
 		cfg->side[i] = (struct ep_engine_side_cfg){
 			.role = i == 0 ? EP_ENGINE_INITIATOR : EP_ENGINE_RESPONDER,
 			.ends = l->ends[i],
+			.vlan_id = (uint16_t)l->config->vlan,
 		};
 		common_side(&l->plan.port[i], l->dev[i], &cfg->side[i]);
 		if (l->neighbour[i].slow != NULL)

@@ -178,7 +178,7 @@ run_steer(struct initiator *r, struct ep_err *err)
 {
 	r->space = common_space(r->config);
 	return steering_set(
-		&r->steering, r->dev, r->config->range, true, r->peer.ip.family, NULL, err);
+		&r->steering, r->dev, r->config->range, true, r->peer.ip.family, 0, NULL, err);
 }
 
 /* The source ports of the responder's choice, if it made one: some of those that it was offered. */

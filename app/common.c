@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define VLAN_TAG_BYTES 4
+
 #define SLACK_FLOATING_NS (100 * EP_NS_PER_MS)
 #define SLACK_PINNED_NS (10 * EP_NS_PER_MS)
 /* Nothing lies between the ends of the in-memory pair that catching up could disturb. */
@@ -117,14 +119,16 @@ common_frame_max(const struct config *config)
 int
 common_sizes_check(const struct config *config, enum ep_wire_family family, struct ep_err *err)
 {
-	const uint16_t min =
+	const uint16_t untagged =
 		family == EP_WIRE_IPV6 ? EP_WIRE_MIN_FRAME_IPV6 : EP_WIRE_MIN_FRAME_IPV4;
+	const uint16_t min = config->vlan == 0 ? untagged : untagged + VLAN_TAG_BYTES;
 
 	for (uint32_t i = 0; i < config->sizes.count; i++)
 		if (config->sizes.frame_bytes[i] < min)
 			return ep_err_set(err, -ERANGE,
-				"--size %u: a probe over IPv%d needs a frame of at least %u B",
-				config->sizes.frame_bytes[i], (int)family, min);
+				"--size %u: a probe over IPv%d%s needs a frame of at least %u B",
+				config->sizes.frame_bytes[i], (int)family,
+				config->vlan == 0 ? "" : " with a VLAN tag", min);
 	return 0;
 }
 

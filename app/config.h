@@ -43,6 +43,8 @@ struct config {
 	struct ep_wire_ip gateway[CONFIG_DEVS_MAX];
 	const char *gateway_text[CONFIG_DEVS_MAX];
 	uint32_t gateway_count;
+	uint64_t
+		vlan; /**< loop over devices that no kernel owns: 802.1Q identifier of all frames; 0: no tag. */
 	const char *control_dev;  /**< NULL: not given. */
 	const char *control_peer; /**< NULL: peer. */
 	const char *peer;

@@ -48,7 +48,7 @@ static int
 side_create(const struct config *c, uint32_t i, struct ep_dev *dev, struct neighbour_side *side,
 	struct ep_wire_ends *ends, struct ep_err *err)
 {
-	struct ep_slow_cfg cfg = {.addr_count = 1, .addr = {c->addr[i]}};
+	struct ep_slow_cfg cfg = {.addr_count = 1, .addr = {c->addr[i]}, .vlan = (uint16_t)c->vlan};
 	int ret;
 
 	if (c->gateway_count > 0 && c->gateway[i].family == EP_WIRE_IPV6)

@@ -75,6 +75,12 @@ set_gateway(struct config *c, const char *text, struct ep_err *err)
 }
 
 static int
+set_vlan(struct config *c, const char *text, struct ep_err *err)
+{
+	return ep_count_parse(text, "--vlan", 1, 4094, &c->vlan, err);
+}
+
+static int
 set_control_dev(struct config *c, const char *text, struct ep_err *err)
 {
 	if (*text == '\0')
@@ -412,6 +418,10 @@ static const struct opt options[] = {
 	{"--gateway", "IP", COMMAND_ALL,
 		"router of a device with --addr, in their order; without, the peer is on its link",
 		set_gateway},
+	{"--vlan", "ID", COMMAND_LOOP,
+		"802.1Q tag of all frames of PCI and net_... devices, 1 to 4094; sizes count it "
+		"(at least 68 B, over IPv6 88 B)",
+		set_vlan},
 	{"--control-dev", "IFACE", COMMAND_SERVE | COMMAND_RUN,
 		"instead of that interface: kernel interface of the control connection and the "
 		"fallback "

@@ -245,6 +245,7 @@ output_config(struct ep_result *result, const struct config *c)
 	ep_result_config_text(
 		result, "stamp", c->stamp == EP_ENGINE_STAMP_PACKET ? "packet" : "burst");
 	ep_result_config_number(result, "ring", (double)c->ring_descs);
+	ep_result_config_number(result, "vlan", (double)c->vlan);
 	ep_result_config_number(result, "busy_poll", (double)c->busy_poll_pkts);
 	config_seed(result, c->seed);
 	config_cores(result, c);

@@ -222,7 +222,7 @@ session_open(struct responder *r, struct responder_conn *c, struct ep_wire_ends 
 	ret = hello_ends(r, c, ends, err);
 	if (ret == 0)
 		ret = steering_set(
-			&s->steering, r->dev, s->range, false, ends->src.family, NULL, err);
+			&s->steering, r->dev, s->range, false, ends->src.family, 0, NULL, err);
 	if (ret == 0)
 		ret = session_sources(s, ends, err);
 	if (ret == 0)

@@ -84,10 +84,12 @@ steering_choose(struct steering *s, struct ep_dev *dev, const struct ep_dev_stee
 
 int
 steering_set(struct steering *s, struct ep_dev *dev, const struct ep_range *range, bool initiator,
-	enum ep_wire_family family, const struct ep_plan_rss *rss, struct ep_err *err)
+	enum ep_wire_family family, uint16_t vlan_id, const struct ep_plan_rss *rss,
+	struct ep_err *err)
 {
 	struct ep_dev_steer_cfg cfg = {
 		.initiator = initiator,
+		.vlan_id = vlan_id,
 		.ipv4 = family == EP_WIRE_IPV4,
 		.ipv6 = family == EP_WIRE_IPV6,
 	};

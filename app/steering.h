@@ -30,6 +30,8 @@ struct steering {
  *
  * @param initiator
  *   The range is in the source port of what arrives; false: in the destination port.
+ * @param vlan_id
+ *   Tag of what arrives; 0: none.
  * @param rss
  *   Key and table that are wanted where RSS is used; NULL, or of another size than the device's: our own.
  * @param[out] s
@@ -38,7 +40,7 @@ struct steering {
  *   0, -ENOMEM, or -errno of ep_dev_steer() (the port does not start again), with a sentence.
  */
 int steering_set(struct steering *s, struct ep_dev *dev, const struct ep_range *range,
-	bool initiator, enum ep_wire_family family, const struct ep_plan_rss *rss,
+	bool initiator, enum ep_wire_family family, uint16_t vlan_id, const struct ep_plan_rss *rss,
 	struct ep_err *err);
 
 /**

@@ -68,6 +68,10 @@ fails_with 2 "\-\-queues 17: net_tap0 can have 1 to 16" "more queues than a driv
 	"$EP_BIN" loop --queues 17 --dev net_tap0 --dev net_tap1
 fails_with 3 "cannot|not allowed|no such|core" "a core that this machine does not have" "$EP_BIN" loop --cores 1000
 
+fails_with 2 "\-\-vlan.* 1 to 4094" "a VLAN that there is not" "$EP_BIN" loop --vlan 4095
+fails_with 2 "\-\-vlan 5: nothing lies between" "a VLAN in memory" "$EP_BIN" loop --vlan 5
+fails_with 2 "\-\-vlan 5: is for PCI and net_.*type vlan id 5" "a VLAN on the kernel's interface" "$EP_BIN" loop --vlan 5 --dev lo --dev lo
+
 fails_with 2 "\-\-peer is missing" "run without a peer" "$EP_BIN" run --dev eth0 --key-file "$key"
 fails_with 2 "\-\-key-file is missing" "run without a key" "$EP_BIN" run --peer 127.0.0.1 --dev eth0
 # shellcheck disable=SC2016 # for the inner shell

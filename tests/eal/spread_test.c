@@ -75,7 +75,7 @@ pair_steer(struct pair *p, struct ep_plan_rss *mirror)
 {
 	const struct ep_plan_rss *down = NULL;
 
-	assert_int_equal(steering_set(&p->steering[1], p->dev[1], &p->range, false, EP_WIRE_IPV4,
+	assert_int_equal(steering_set(&p->steering[1], p->dev[1], &p->range, false, EP_WIRE_IPV4, 0,
 				 NULL, &p->err),
 		0);
 	if (mirror != NULL) {
@@ -84,7 +84,7 @@ pair_steer(struct pair *p, struct ep_plan_rss *mirror)
 			0);
 		down = mirror;
 	}
-	assert_int_equal(steering_set(&p->steering[0], p->dev[0], &p->range, true, EP_WIRE_IPV4,
+	assert_int_equal(steering_set(&p->steering[0], p->dev[0], &p->range, true, EP_WIRE_IPV4, 0,
 				 down, &p->err),
 		0);
 }

@@ -63,22 +63,22 @@ succeeds "no XDP program is left" bash -c "! ip -n $ns -d link show | grep -q pr
 
 # Checksum offload: net_tap computes them where a NIC would. Nothing joins the two taps; the frames on the wire are what counts.
 start "$tmp/tap.log" ip netns exec "$ns" "$EP_BIN" loop --checksum offload --dev net_tap0,iface=ept0 --dev net_tap1,iface=ept1 \
-	--ports 50000-50199 --rate 2kpps --duration 3s --size 64,201
+	--ports 50000-50199 --rate 2kpps --duration 3s --vlan 5 --size 68,201
 # tcpdump takes an interface only once it is up.
 tap_is_up()
 {
 	ip -n "$ns" link show ept0 up | grep -q ept0
 }
 succeeds "the tap comes up" wait_for 10 tap_is_up
-start "$tmp/tcpdump.log" ip netns exec "$ns" tcpdump -n -U -i ept0 -Q in -w "$tmp/tap.pcap" "udp portrange 50000-50199"
+start "$tmp/tcpdump.log" ip netns exec "$ns" tcpdump -n -U -i ept0 -Q in -w "$tmp/tap.pcap" "vlan 5 and udp portrange 50000-50199"
 tcpdump_pid=$started_pid
 wait_for 10 grep -q "listening on" "$tmp/tcpdump.log" || sed 's/^/# /' "$tmp/tcpdump.log" "$tmp/tap.log"
 sleep 4
 stop "$tcpdump_pid" INT
 tshark -r "$tmp/tap.pcap" -o ip.check_checksum:TRUE -o udp.check_checksum:TRUE -T fields -e ip.checksum.status \
-	-e udp.checksum.status >"$tmp/status" 2>/dev/null || true
-number_is "$(wc -l <"$tmp/status")" -gt 100 "probes with offloaded checksums were captured"
-is "$(sort -u "$tmp/status")" "$(printf '1\t1')" "... all IP and UDP checksums are good"
+	-e udp.checksum.status -e vlan.id >"$tmp/status" 2>/dev/null || true
+number_is "$(wc -l <"$tmp/status")" -gt 100 "probes with offloaded checksums and a VLAN tag were captured"
+is "$(sort -u "$tmp/status")" "$(printf '1\t1\t5')" "... all IP and UDP checksums are good, and all have the tag of the VLAN"
 fails_with 3 "no checksum offload" "offload is refused where the device has none" "$EP_BIN" loop --checksum offload --duration 1s
 
 finish
