@@ -193,6 +193,21 @@ queue_pairs_count(const struct config *config, const struct host_plan *plan)
 	return count;
 }
 
+/* Whether an exception path may be wanted: loop has none; the doctor's huge pages are for whichever command comes after it. */
+static bool
+may_have_exception(const struct config *config)
+{
+	struct ep_dev_spec spec;
+
+	if (strcmp(config->command, "loop") == 0)
+		return false;
+	for (uint32_t i = 0; i < config->dev_count; i++)
+		if (ep_dev_spec_parse(config->dev[i], &spec, NULL) == 0 &&
+			!ep_dev_spec_is_kernel(&spec))
+			return true;
+	return false;
+}
+
 uint32_t
 common_memory_mib(
 	const struct config *config, const struct host_plan *plan, uint16_t frame_bytes_max)
@@ -206,7 +221,7 @@ common_memory_mib(
 	/* A queue pair has four rings' worth of buffers and some thousands, the most with AF_XDP (ep_dev.h). */
 	pair_bytes = (config->ring_descs * 4 + 5120) * (buf_bytes + 384) + (UINT64_C(2) << 20);
 	/* Beside the queues: the side pool of an exception path, and its rings. */
-	if (config->addr_count > 0)
+	if (may_have_exception(config))
 		side_bytes = (EP_EXC_SIDE_MBUFS + UINT64_C(256)) * (buf_bytes + 384);
 	return 64 + (uint32_t)((queue_pairs_count(config, plan) * pair_bytes + side_bytes) >> 20);
 }
