@@ -202,6 +202,15 @@ ep_acct_push_next(struct ep_acct_flow *f, struct ep_acct_port *p, uint32_t frame
 	p->bytes += frame_bytes;
 }
 
+/** 0 where a flow's first two probes took equally long; too large where the delays are out of all measure. */
+static inline uint32_t
+ep_acct_jitter_bound(uint64_t jitter)
+{
+	if (jitter == 0)
+		return 1;
+	return jitter > UINT32_MAX ? UINT32_MAX : (uint32_t)jitter;
+}
+
 /**
  * Take a probe's delay variation into its flow's jitter (RFC 3550 section 6.4.1, integer form of appendix A.8).
  * Hot path.
@@ -219,16 +228,15 @@ ep_acct_jitter(struct ep_acct_flow *f, uint32_t transit_ns, bool first)
 	const uint32_t diff_ns = transit_ns - f->transit_ns;
 	const uint32_t d_ns = (int32_t)diff_ns < 0 ? -diff_ns : diff_ns;
 	/* In 64 bits: sixteen times a change of up to 2^31 ns does not fit 32. */
-	const uint64_t jitter = (uint64_t)f->jitter_ns + d_ns - (((uint64_t)f->jitter_ns + 8) >> 4);
+	const uint64_t before = f->jitter_ns;
+	const uint64_t jitter = before + d_ns - ((before + 8) >> 4);
 
 	f->transit_ns = transit_ns;
-	if (first)
-		return;
-	/* 0 where the first two took equally long; too large where the delays are out of all measure. */
-	if (__builtin_expect(jitter == 0 || jitter > UINT32_MAX, 0))
-		f->jitter_ns = jitter == 0 ? 1 : UINT32_MAX;
-	else
+	/* Not 0: of 1 or more, what is taken off is less. */
+	if (__builtin_expect(before != 0 && jitter <= UINT32_MAX, 1))
 		f->jitter_ns = (uint32_t)jitter;
+	else if (!first)
+		f->jitter_ns = ep_acct_jitter_bound(jitter);
 }
 
 /** First copies of a port: NEW + REORDERED [packets]. */

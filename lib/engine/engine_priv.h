@@ -239,11 +239,9 @@ void stage_fini(struct stage *s);
 /** Move packets from the far end's ring through the path model into the own one. Returns packets moved. */
 uint32_t stage_run(struct stage *s);
 
-/** Time of a counter value, modulo 2^32 [ns]. */
+/** Time of a counter value, modulo 2^32 [ns]: bits 32 to 63 of a product, which 64 bits of it have. */
 static inline uint32_t
 lane_ns32(const struct lane *l, uint64_t now_cycles)
 {
-	return (uint32_t)(((unsigned __int128)(now_cycles - l->clock_base_cycles) *
-				  l->clock_ns_mult) >>
-		32);
+	return (uint32_t)((now_cycles - l->clock_base_cycles) * l->clock_ns_mult >> 32);
 }

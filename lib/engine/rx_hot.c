@@ -40,9 +40,9 @@ struct rx_burst {
 	uint32_t bucket[ENGINE_RX_BURST];      /* Of latency_ns ... */
 	uint32_t hist_offset[ENGINE_RX_BURST]; /* ... in the histogram there [B]. */
 	uint64_t src4[ENGINE_RX_BURST];        /* Plain IPv4: where it came from. */
-	bool plain[ENGINE_RX_BURST];           /* Where frames are read again. */
-	bool all_plain;
-	bool whole; /* The mbufs may go back in one piece. */
+	/* Bit i: the frame of probe i, or one that was turned away at its place, is not plain. Where frames are read again. */
+	uint32_t other;
+	bool whole; /* The mbufs may go back in one piece; false where that was not asked. */
 	/* Echoes, in the order of arrival, where some are dropped. */
 	uint32_t echo_index[ENGINE_RX_BURST];
 	struct rte_mbuf *echo_mbuf[ENGINE_RX_BURST];
@@ -70,8 +70,7 @@ rx_read_other(struct rx_burst *b, uint32_t i, struct rte_mbuf *m, const struct r
 	ep_wire_rx_read(&rx, &b->field[i], &b->block[i]);
 	b->dport[i] = rx.dport;
 	b->src4[i] = 0; /* No source that is known. */
-	b->plain[i] = false;
-	b->all_plain = false;
+	b->other |= UINT32_C(1) << i;
 	return true;
 }
 
@@ -85,8 +84,6 @@ rx_read(struct rx_burst *b, uint32_t i, struct rte_mbuf *m, const struct rx_mode
 	ep_wire_plain_read(frame, &b->field[i], &b->block[i], mode.ipv6, mode.responder);
 	if (!mode.responder)
 		b->dport[i] = ep_wire_plain_ports(frame, mode.ipv6) & UINT16_MAX;
-	if (mode.learn)
-		b->plain[i] = true;
 	if (mode.learn && !mode.ipv6)
 		b->src4[i] = ep_wire_plain_src4(frame);
 	if (mode.echo)
@@ -240,7 +237,7 @@ rx_learn_new(struct lane *l, const struct rx_burst *b, uint32_t i, const bool ip
 	struct ep_wire_rx rx;
 	uint16_t port;
 
-	if (b->plain[i]) {
+	if ((b->other >> i & 1) == 0) {
 		port = ep_wire_plain_src(rte_pktmbuf_mtod(b->mbuf[i], const uint8_t *), &ip, ipv6);
 	} else {
 		rx_parse_other(b->mbuf[i], &rx);
@@ -270,40 +267,48 @@ rx_set_aside(struct lane *l, const struct rx_burst *b, uint32_t i, const struct 
 	return false;
 }
 
+/* What a flow's newest probe tells beside its number. */
+static __rte_always_inline void
+rx_newest(struct lane *l, const struct rx_burst *b, uint32_t i, const struct rx_tables *t,
+	bool first, const struct rx_mode mode)
+{
+	ep_acct_jitter(&t->flow[b->flow[i]], b->transit_ns[i], first);
+	if (mode.learn && (mode.ipv6 || unlikely(!learn_is4(t->learn4, b->flow[i], b->src4[i]))))
+		rx_learn_new(l, b, i, mode.ipv6);
+}
+
 /* Any probe that is not the next one of its flow. Returns whether it is a first copy. */
 static __rte_noinline bool
-rx_account_other(struct lane *l, const struct rx_burst *b, uint32_t i, bool *newest)
+rx_account_other(struct lane *l, const struct rx_burst *b, uint32_t i, const struct rx_tables *t,
+	const struct rx_mode mode)
 {
+	const bool empty = t->flow[b->flow[i]].run_next == 0;
 	const enum ep_acct_verdict v = ep_acct_push(&l->acct, b->flow[i], b->port_index[i],
 		b->field[i].seq, b->mbuf[i]->pkt_len + EP_WIRE_FCS_BYTES);
 
-	*newest = v == EP_ACCT_NEW;
+	if (v == EP_ACCT_NEW)
+		rx_newest(l, b, i, t, empty, mode);
 	return v == EP_ACCT_NEW || v == EP_ACCT_REORDERED;
 }
 
 /* Account one verified probe. Returns whether it is a first copy. */
 static __rte_always_inline bool
-rx_account(struct lane *l, struct rx_burst *b, uint32_t i, const struct rx_tables *t,
+rx_account(struct lane *l, const struct rx_burst *b, uint32_t i, const struct rx_tables *t,
 	const struct rx_mode mode)
 {
 	struct ep_acct_flow *flow = &t->flow[b->flow[i]];
 	const bool empty = flow->run_next == 0;
-	bool newest = true;
 
-	if (likely(ep_acct_is_next(flow, b->field[i].seq)))
+	if (likely(ep_acct_is_next(flow, b->field[i].seq))) {
 		ep_acct_push_next(
 			flow, &t->port[b->port_index[i]], b->mbuf[i]->pkt_len + EP_WIRE_FCS_BYTES);
-	else if (!rx_account_other(l, b, i, &newest))
+		rx_newest(l, b, i, t, empty, mode);
+	} else if (!rx_account_other(l, b, i, t, mode)) {
 		return false;
+	}
 	if (mode.oneway || mode.rtt)
 		ep_hist_push_bucket((struct ep_hist *)(void *)(t->hist + b->hist_offset[i]),
 			b->latency_ns[i], b->bucket[i]);
-	if (likely(newest)) {
-		ep_acct_jitter(flow, b->transit_ns[i], empty);
-		if (mode.learn &&
-			(mode.ipv6 || unlikely(!learn_is4(t->learn4, b->flow[i], b->src4[i]))))
-			rx_learn_new(l, b, i, mode.ipv6);
-	}
 	return true;
 }
 
@@ -392,8 +397,8 @@ rx_write_echoes(struct rx_burst *b, const struct rx_mode mode)
 	uint32_t no_check = 0;
 
 	for (uint32_t i = 0; i < ENGINE_RX_BURST; i++)
-		no_check |= i < b->count && b->echoes.check[i] == 0;
-	if (unlikely(no_check || !b->all_plain))
+		no_check |= i < b->count && !ep_wire_echo_has_check(&b->echoes, i);
+	if (unlikely(no_check != 0 || b->other != 0))
 		return false;
 	ep_wire_echo_sums(&b->echoes, b->tag, b->echo_tag);
 	if (likely(b->dropped == 0)) {
@@ -460,10 +465,10 @@ rx_send_echoes(struct lane *l, struct rx_burst *b, const struct rx_mode mode)
 		rx_refuse_echoes(l, b, sent);
 }
 
-/* Ask for the frames. Returns whether all are whole mbufs of one pool, as nearly every device gives them: those go back in one
- * piece. Only the mbufs' first lines, and the pool, are looked at. */
+/* Ask for the frames. Returns, if `whole` asks for it, whether all are whole mbufs of one pool, as nearly every device gives
+ * them: those go back in one piece. Only the mbufs' first lines, and the pool, are looked at. */
 static __rte_always_inline bool
-rx_prefetch(const struct lane *l, struct rte_mbuf **mbuf, uint32_t n)
+rx_prefetch(const struct lane *l, struct rte_mbuf **mbuf, uint32_t n, const bool whole)
 {
 	const struct rte_mempool *pool = mbuf[0]->pool;
 	uint64_t rearm_differ = 0, flags = 0;
@@ -474,12 +479,14 @@ rx_prefetch(const struct lane *l, struct rte_mbuf **mbuf, uint32_t n)
 		uint64_t rearm;
 
 		rte_prefetch0(rte_pktmbuf_mtod(mbuf[i], void *));
+		if (!whole)
+			continue;
 		memcpy(&rearm, &mbuf[i]->rearm_data, sizeof(rearm));
 		rearm_differ |= rearm ^ l->mbuf_rearm;
 		pool_differ |= (uintptr_t)mbuf[i]->pool ^ (uintptr_t)pool;
 		flags |= mbuf[i]->ol_flags;
 	}
-	return (rearm_differ & l->mbuf_rearm_whole) == 0 && pool_differ == 0 &&
+	return whole && (rearm_differ & l->mbuf_rearm_whole) == 0 && pool_differ == 0 &&
 		(flags & (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)) == 0;
 }
 
@@ -509,10 +516,11 @@ rx_body(struct lane *l, const struct rx_mode mode)
 		return 0;
 	/* After the burst was taken: the far end may have stamped its last packet a moment ago. */
 	now_ns = lane_ns32(l, rte_rdtsc());
-	b.all_plain = true;
+	b.other = 0;
 	b.free_count = 0;
 	ep_wire_shape_init(&b.shape, mode.ipv6);
-	b.whole = rx_prefetch(l, in, n);
+	/* Of what is answered, hardly any mbuf is left to go back. */
+	b.whole = rx_prefetch(l, in, n, !mode.echo);
 	rx_parse(l, &b, in, n, mode);
 	if (likely(b.count > 0)) {
 		rx_flows(l, &b, mode);

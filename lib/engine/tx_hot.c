@@ -22,19 +22,86 @@ struct tx_burst {
 	struct ep_wire_batch batch;
 };
 
+static_assert(offsetof(struct rte_mbuf, ol_flags) == offsetof(struct rte_mbuf, rearm_data) + 8,
+	"written in one piece");
+static_assert(offsetof(struct rte_mbuf, data_len) == offsetof(struct rte_mbuf, pkt_len) + 4 &&
+		offsetof(struct rte_mbuf, vlan_tci) == offsetof(struct rte_mbuf, pkt_len) + 6,
+	"written in one piece");
+
+/* What rte_pktmbuf_alloc() sets, of one segment and without its second cache line, which is clean in the pool. */
 static __rte_always_inline void
-tx_flows(struct lane *l, struct tx_burst *b, uint32_t n, const struct tx_mode mode)
+tx_mbuf(struct rte_mbuf *m, const uint64_t rearm[2], uint16_t len)
+{
+	const uint64_t lens = (uint64_t)len << 32 | len;
+
+	memcpy(&m->rearm_data, rearm, 16);
+	memcpy(&m->pkt_len, &lens, sizeof(lens));
+}
+
+/* What the heads of a lane's frames are made from. A copy: for all that the compiler knows, each frame that is written may change
+ * the lane. */
+struct tx_head {
+	uint64_t rearm[2];
+	const struct ep_wire_tmpl *tmpl; /* Of the only size. */
+	uint16_t len;
+	uint32_t frame_offset;
+};
+
+static __rte_always_inline struct tx_head
+tx_head(const struct lane *l)
+{
+	return (struct tx_head){
+		.rearm = {l->mbuf_rearm, l->ol_flags},
+		.tmpl = l->tmpl,
+		.len = l->tmpl->len,
+		.frame_offset = l->frame_offset,
+	};
+}
+
+/* The mbuf and the part of the frame that is the same for all of its size. */
+static __rte_always_inline void
+tx_write_head(
+	const struct tx_head *h, const struct tx_burst *b, uint32_t i, const struct tx_mode mode)
+{
+	const struct ep_wire_tmpl *tmpl = mode.plain ? h->tmpl : b->tmpl[i];
+	uint8_t *frame = (uint8_t *)b->mbuf[i] + h->frame_offset;
+
+	tx_mbuf(b->mbuf[i], h->rearm, mode.plain ? h->len : tmpl->len);
+	ep_wire_batch_write_head(tmpl, frame, mode.ipv6);
+}
+
+/* Where a probe's stamp is its own: a quarter of the burst's, and the frames' heads. Reading the counter takes long, but not much
+ * of the core, which works on what lies before and behind it meanwhile: so the quarters lie among the steps that ask for no stamp. */
+static __rte_always_inline void
+tx_stamps(const struct lane *l, const struct tx_head *h, struct tx_burst *b, uint32_t n,
+	uint32_t quarter, const struct tx_mode mode)
+{
+	const uint32_t first = quarter * (EP_WIRE_BURST / 4);
+	const uint32_t end = RTE_MIN(n, first + EP_WIRE_BURST / 4);
+
+	for (uint32_t i = first; mode.stamp && i < end; i++) {
+		b->batch.time_ns[i] = lane_ns32(l, rte_rdtsc());
+		tx_write_head(h, b, i, mode);
+	}
+}
+
+static __rte_always_inline void
+tx_flows(struct lane *l, const struct tx_head *h, struct tx_burst *b, uint32_t n,
+	const struct tx_mode mode)
 {
 	struct ep_wire_batch *w = &b->batch;
 	uint32_t port_index[EP_WIRE_BURST];
 
+	tx_stamps(l, h, b, n, 0, mode);
 	w->marker = l->cursor.seq == 0 ? EP_WIRE_RTP_MARKER : 0;
 	ep_sched_next_burst(l->order, &l->cursor, n, w->flow, w->seq);
 	if (mode.down && l->list != NULL)
 		for (uint32_t i = 0; i < n; i++)
 			w->flow[i] = l->list[w->flow[i]];
+	tx_stamps(l, h, b, n, 1, mode);
 	for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
 		port_index[i] = ep_sched_port_index(l->space, w->flow[i]);
+	tx_stamps(l, h, b, n, 2, mode);
 	if (likely(l->ports_in_row)) {
 		const uint32_t first = l->port_of[0];
 
@@ -48,6 +115,7 @@ tx_flows(struct lane *l, struct tx_burst *b, uint32_t n, const struct tx_mode mo
 		for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
 			w->ports[i] = (uint32_t)ep_sched_source_port(l->space, w->flow[i]) << 16 |
 				w->dport[i];
+	tx_stamps(l, h, b, n, 3, mode);
 }
 
 /* Known: the list holds learned flows only, and a flow is never forgotten. */
@@ -78,20 +146,6 @@ tx_sources(const struct lane *l, struct tx_burst *b, uint32_t n, const struct tx
 		memcpy(b->addr[i].bytes_be, l->tmpl->header + EP_WIRE_IPV6_SRC, 16);
 		ep_wire_put32(b->addr[i].bytes_be + 12, b->batch.addr[i]);
 	}
-}
-
-static __rte_always_inline void
-tx_stamps(const struct lane *l, struct tx_burst *b, uint32_t n, uint64_t now_cycles,
-	const struct tx_mode mode)
-{
-	const uint32_t now_ns = lane_ns32(l, now_cycles);
-
-	if (mode.stamp)
-		for (uint32_t i = 0; i < n; i++)
-			b->batch.time_ns[i] = lane_ns32(l, rte_rdtsc());
-	else
-		for (uint32_t i = 0; i < EP_WIRE_BURST; i++)
-			b->batch.time_ns[i] = now_ns;
 }
 
 static __rte_always_inline void
@@ -157,22 +211,6 @@ tx_checks(const struct lane *l, struct tx_burst *b, uint32_t n, uint8_t pt, bool
 	ep_wire_batch_check_more(w, pt);
 }
 
-static_assert(offsetof(struct rte_mbuf, ol_flags) == offsetof(struct rte_mbuf, rearm_data) + 8,
-	"written in one piece");
-static_assert(offsetof(struct rte_mbuf, data_len) == offsetof(struct rte_mbuf, pkt_len) + 4 &&
-		offsetof(struct rte_mbuf, vlan_tci) == offsetof(struct rte_mbuf, pkt_len) + 6,
-	"written in one piece");
-
-/* What rte_pktmbuf_alloc() sets, of one segment and without its second cache line, which is clean in the pool. */
-static __rte_always_inline void
-tx_mbuf(struct rte_mbuf *m, const uint64_t rearm[2], uint16_t len)
-{
-	const uint64_t lens = (uint64_t)len << 32 | len;
-
-	memcpy(&m->rearm_data, rearm, 16);
-	memcpy(&m->pkt_len, &lens, sizeof(lens));
-}
-
 static __rte_always_inline void
 tx_offload(const struct lane *l, struct tx_burst *b, uint32_t n)
 {
@@ -230,23 +268,19 @@ tx_finish(const struct lane *l, struct tx_burst *b, uint32_t n, bool readdressed
 }
 
 static __rte_always_inline void
-tx_write(const struct lane *l, struct tx_burst *b, uint32_t n, uint8_t pt, bool readdressed,
-	const struct tx_mode mode)
+tx_write(const struct lane *l, const struct tx_head *h, struct tx_burst *b, uint32_t n, uint8_t pt,
+	bool readdressed, const struct tx_mode mode)
 {
 	const struct ep_wire_batch *w = &b->batch;
-	const uint64_t rearm[2] = {l->mbuf_rearm, l->ol_flags};
-	const struct ep_wire_tmpl *const only = l->tmpl;
-	const uint16_t only_len = only->len;
-	const uint32_t frame_offset = l->frame_offset;
 
 	for (uint32_t i = 0; i < n; i++) {
-		const struct ep_wire_tmpl *tmpl = mode.plain ? only : b->tmpl[i];
-		uint8_t *frame = (uint8_t *)b->mbuf[i] + frame_offset;
+		uint8_t *frame = (uint8_t *)b->mbuf[i] + h->frame_offset;
 
-		tx_mbuf(b->mbuf[i], rearm, mode.plain ? only_len : tmpl->len);
-		ep_wire_batch_write(w, i, tmpl, frame, pt, mode.ipv6);
+		if (!mode.stamp)
+			tx_write_head(h, b, i, mode);
+		ep_wire_batch_write_tail(w, i, frame, pt, mode.ipv6);
 		if (!mode.plain)
-			ep_wire_batch_write_filler(w, i, tmpl, frame);
+			ep_wire_batch_write_filler(w, i, b->tmpl[i], frame);
 		if (readdressed && mode.ipv6)
 			memcpy(frame + (mode.down ? EP_WIRE_IPV6_DST : EP_WIRE_IPV6_SRC),
 				b->addr[i].bytes_be, 16);
@@ -256,7 +290,8 @@ tx_write(const struct lane *l, struct tx_burst *b, uint32_t n, uint8_t pt, bool 
 	}
 	if (unlikely(w->marker != 0))
 		for (uint32_t i = 0; i < n; i++)
-			ep_wire_batch_mark(w, i, (uint8_t *)b->mbuf[i] + frame_offset, mode.ipv6);
+			ep_wire_batch_mark(
+				w, i, (uint8_t *)b->mbuf[i] + h->frame_offset, mode.ipv6);
 	if (!mode.plain && l->ol_flags != 0)
 		tx_offload(l, b, n);
 	if (!mode.plain && unlikely(l->vlan_be != 0))
@@ -284,20 +319,23 @@ tx_build(struct lane *l, struct tx_burst *b, uint32_t n, uint64_t now_cycles,
 {
 	const uint8_t pt = mode.down ? EP_WIRE_PT_DOWN : EP_WIRE_PT_UP;
 	const bool readdressed = mode.down || mode.many || (!mode.plain && l->readdress);
+	const uint32_t now_ns = lane_ns32(l, now_cycles);
+	const struct tx_head head = tx_head(l);
 
-	tx_flows(l, b, n, mode);
+	if (!mode.plain)
+		tx_sizes(l, b, n);
+	tx_flows(l, &head, b, n, mode);
 	if (mode.down)
 		tx_learned(l, b, n, mode);
 	else if (readdressed)
 		tx_sources(l, b, n, mode);
-	if (!mode.plain)
-		tx_sizes(l, b, n);
-	tx_stamps(l, b, n, now_cycles, mode);
+	for (uint32_t i = 0; !mode.stamp && i < EP_WIRE_BURST; i++)
+		b->batch.time_ns[i] = now_ns;
 	ep_wire_batch_blocks(&b->batch, pt);
 	ep_wire_tag_burst(l->tagger, b->batch.block, b->batch.tag, n);
 	tx_checks(l, b, n, pt, readdressed, mode);
 	tx_finish(l, b, n, readdressed, mode);
-	tx_write(l, b, n, pt, readdressed, mode);
+	tx_write(l, &head, b, n, pt, readdressed, mode);
 }
 
 static __rte_always_inline uint32_t

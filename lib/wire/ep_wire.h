@@ -303,6 +303,14 @@ static inline void ep_wire_batch_readdress(struct ep_wire_batch *b, enum ep_wire
 static inline void ep_wire_batch_write(const struct ep_wire_batch *b, uint32_t i,
 	const struct ep_wire_tmpl *tmpl, uint8_t *frame, uint8_t pt, const bool ipv6);
 
+/** The first part of ep_wire_batch_write(), which asks for nothing but the template. Hot path. */
+static inline void ep_wire_batch_write_head(
+	const struct ep_wire_tmpl *tmpl, uint8_t *frame, const bool ipv6);
+
+/** ... and the rest of it. Hot path. */
+static inline void ep_wire_batch_write_tail(
+	const struct ep_wire_batch *b, uint32_t i, uint8_t *frame, uint8_t pt, const bool ipv6);
+
 /** Write the marker of probe @p i, where `marker` is not 0: few bursts have one. Hot path. */
 static inline void ep_wire_batch_mark(
 	const struct ep_wire_batch *b, uint32_t i, uint8_t *frame, const bool ipv6);
@@ -425,13 +433,16 @@ static inline void ep_wire_echo(uint8_t *frame, struct ep_wire_rx *rx, uint32_t 
 struct ep_wire_echoes {
 	uint32_t head
 		[EP_WIRE_BURST]; /**< IPv4: TTL, protocol, header checksum, as they lie there. */
-	uint32_t check[EP_WIRE_BURST];  /**< UDP checksum, as it lies there; 0: there is none. */
+	uint32_t check[EP_WIRE_BURST];  /**< UDP checksum, RTP version and PT, as they lie there. */
 	uint32_t tag_be[EP_WIRE_BURST]; /**< Of the echo. */
 } __attribute__((aligned(64)));
 
 /** Take from up probe @p i what its echo's checksums follow from. Hot path. */
 static inline void ep_wire_echo_read(
 	struct ep_wire_echoes *e, uint32_t i, const uint8_t *frame, const bool ipv6);
+
+/** Whether probe @p i, read and not yet summed, has a UDP checksum. Hot path. */
+static inline bool ep_wire_echo_has_check(const struct ep_wire_echoes *e, uint32_t i);
 
 /** From the probes' checksums to those of the echoes, [EP_WIRE_BURST] tags each. Hot path. */
 static inline void ep_wire_echo_sums(struct ep_wire_echoes *restrict e,

@@ -44,8 +44,8 @@ wire_aesni_set_key(struct ep_wire_tagger *tagger, const uint8_t key[EP_WIRE_KEY_
 
 /* LANES tags. Where there are fewer blocks, the last one stands in for those that are missing. */
 AESNI INLINE void
-lanes(const __m128i rk[WIRE_AES128_ROUND_KEYS], __m128i first, const struct ep_wire_block *block,
-	uint32_t *tag, uint32_t count)
+lanes(const __m128i rk[WIRE_AES128_ROUND_KEYS], const __m128i *first,
+	const struct ep_wire_block *block, uint32_t *tag, uint32_t count)
 {
 	__m128i s[LANES];
 
@@ -53,7 +53,7 @@ lanes(const __m128i rk[WIRE_AES128_ROUND_KEYS], __m128i first, const struct ep_w
 	for (uint32_t i = 0; i < LANES; i++) {
 		const uint32_t from = i < count ? i : count - 1;
 
-		s[i] = _mm_xor_si128(*(const __m128i *)block[from].bytes_be, first);
+		s[i] = _mm_xor_si128(*(const __m128i *)block[from].bytes_be, *first);
 	}
 	for (unsigned int r = 1; r < WIRE_AES128_ROUND_KEYS - 1; r++) {
 		const __m128i key = rk[r];
@@ -73,7 +73,7 @@ AESNI static void
 aesni_burst(struct ep_wire_tagger *tagger, const uint8_t *first, const struct ep_wire_block *block,
 	uint32_t *tag, uint32_t count)
 {
-	const __m128i first_key = *(const __m128i *)first;
+	const __m128i *const first_key = (const __m128i *)first;
 	const __m128i *const rk = (const __m128i *)tagger->keys.round_key;
 	uint32_t rest[LANES];
 

@@ -131,10 +131,16 @@ ep_wire_batch_readdress(struct ep_wire_batch *b, enum ep_wire_checksum checksum)
 	}
 }
 
+static inline void
+ep_wire_batch_write_head(const struct ep_wire_tmpl *tmpl, uint8_t *frame, const bool ipv6)
+{
+	memcpy(frame, tmpl->header, ep_wire_payload_offset(ipv6) - EP_WIRE_UDP_BYTES);
+}
+
 /* The rest of a probe, behind its PT, is what the tag's message has, and the tag. */
 static inline void
-ep_wire_batch_write(const struct ep_wire_batch *b, uint32_t i, const struct ep_wire_tmpl *tmpl,
-	uint8_t *frame, uint8_t pt, const bool ipv6)
+ep_wire_batch_write_tail(
+	const struct ep_wire_batch *b, uint32_t i, uint8_t *frame, uint8_t pt, const bool ipv6)
 {
 	uint8_t *const payload = frame + ep_wire_payload_offset(ipv6);
 	typedef uint32_t words __attribute__((vector_size(16)));
@@ -143,10 +149,17 @@ ep_wire_batch_write(const struct ep_wire_batch *b, uint32_t i, const struct ep_w
 		block, block, 6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9);
 
 	rest[3] = b->tag_be[i];
-	memcpy(frame, tmpl->header, ep_wire_payload_offset(ipv6) - EP_WIRE_UDP_BYTES);
 	memcpy(payload - EP_WIRE_UDP_BYTES, &b->udp_be[i], sizeof(b->udp_be[i]));
 	ep_wire_put16(payload, (uint16_t)(EP_WIRE_RTP_VERSION << 8 | pt));
 	memcpy(payload + EP_WIRE_OFF_SEQ_LOW, &rest, sizeof(rest));
+}
+
+static inline void
+ep_wire_batch_write(const struct ep_wire_batch *b, uint32_t i, const struct ep_wire_tmpl *tmpl,
+	uint8_t *frame, uint8_t pt, const bool ipv6)
+{
+	ep_wire_batch_write_head(tmpl, frame, ipv6);
+	ep_wire_batch_write_tail(b, i, frame, pt, ipv6);
 }
 
 static inline void

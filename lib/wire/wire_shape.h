@@ -202,20 +202,24 @@ ep_wire_plain_src4(const uint8_t *frame)
 static inline void
 ep_wire_echo_read(struct ep_wire_echoes *e, uint32_t i, const uint8_t *frame, const bool ipv6)
 {
-	uint16_t check;
-
 	if (!ipv6)
 		memcpy(&e->head[i], frame + EP_WIRE_ETH_BYTES + 8, sizeof(e->head[i]));
-	memcpy(&check, frame + ep_wire_payload_offset(ipv6) - 2, sizeof(check));
-	e->check[i] = check;
+	memcpy(&e->check[i], frame + ep_wire_payload_offset(ipv6) - 2, sizeof(e->check[i]));
+}
+
+static inline bool
+ep_wire_echo_has_check(const struct ep_wire_echoes *e, uint32_t i)
+{
+	return (e->check[i] & UINT16_MAX) != 0;
 }
 
 static inline void
 ep_wire_echo_sums(struct ep_wire_echoes *restrict e, const uint32_t *restrict up_tag,
 	const uint32_t *restrict echo_tag)
 {
-	/* PT, a word's second byte, grows by that. */
+	/* PT, a word's second byte, grows by that, and the last byte of `check` changes by that. */
 	const uint32_t pt_change = (EP_WIRE_PT_ECHO - EP_WIRE_PT_UP) << 8;
+	const uint32_t pt_differ = (uint32_t)(EP_WIRE_PT_ECHO ^ EP_WIRE_PT_UP) << 24;
 
 	for (uint32_t i = 0; i < EP_WIRE_BURST; i++) {
 		const uint32_t before = e->head[i] & UINT16_MAX; /* TTL, protocol */
@@ -228,11 +232,12 @@ ep_wire_echo_sums(struct ep_wire_echoes *restrict e, const uint32_t *restrict up
 	for (uint32_t i = 0; i < EP_WIRE_BURST; i++) {
 		const uint32_t before = ~htobe32(up_tag[i]);
 		const uint32_t after = htobe32(echo_tag[i]);
-		const uint32_t sum = (e->check[i] ^ UINT16_MAX) + pt_change + (before >> 16) +
+		const uint32_t sum = (~e->check[i] & UINT16_MAX) + pt_change + (before >> 16) +
 			(before & UINT16_MAX) + (after >> 16) + (after & UINT16_MAX);
 		const uint32_t check = ep_wire_fold32(sum) ^ UINT16_MAX;
 
-		e->check[i] = check != 0 ? check : UINT16_MAX;
+		e->check[i] = (check != 0 ? check : UINT16_MAX) |
+			((e->check[i] & ~(uint32_t)UINT16_MAX) ^ pt_differ);
 		e->tag_be[i] = after;
 	}
 }
@@ -272,14 +277,12 @@ ep_wire_echo_write(const struct ep_wire_echoes *e, uint32_t i, uint8_t *frame, c
 	const ep_wire_vec macs = ep_wire_load(frame);
 	const ep_wire_vec turned = __builtin_shufflevector(
 		macs, macs, 6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 12, 13, 14, 15);
-	const uint16_t check = (uint16_t)e->check[i];
 
 	memcpy(frame, &turned, sizeof(turned));
 	if (ipv6)
 		ep_wire_echo_addrs6(frame);
 	else
 		ep_wire_echo_addrs4(frame, e->head[i]);
-	memcpy(payload - 2, &check, sizeof(check));
-	payload[EP_WIRE_OFF_PT] ^= EP_WIRE_PT_UP ^ EP_WIRE_PT_ECHO;
+	memcpy(payload - 2, &e->check[i], sizeof(e->check[i]));
 	memcpy(payload + EP_WIRE_OFF_TAG, &e->tag_be[i], sizeof(e->tag_be[i]));
 }
