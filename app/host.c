@@ -313,8 +313,6 @@ facts_device(struct ep_result *result, const struct ep_dev *dev, uint32_t i)
 	snprintf(key, sizeof(key), i == 0 ? "mode" : "mode_%u", i + 1);
 	ep_result_host_text(result, key, info.mode);
 	facts_text(result, "mode_why", i, info.mode_why);
-	facts_text(result, "steering", i, info.steering);
-	facts_text(result, "steering_why", i, info.steering_why);
 	if (info.busy_poll_pkts > 0) {
 		snprintf(key, sizeof(key), i == 0 ? "busy_poll" : "busy_poll_%u", i + 1);
 		ep_result_host_number(result, key, info.busy_poll_pkts);

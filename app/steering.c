@@ -9,17 +9,22 @@ static void
 steering_say(struct steering *s, const char *step, const char *reason)
 {
 	snprintf(s->step, sizeof(s->step), "%s", step);
-	snprintf(s->reason, sizeof(s->reason), "%s", reason);
+	snprintf(s->reason, sizeof(s->reason), "%.*s", (int)sizeof(s->reason) - 1, reason);
 }
 
 /* Returns whether there is nothing to choose. */
 static bool
 is_given(struct steering *s, const struct ep_dev_info *info)
 {
-	if (info->kernel)
-		steering_say(s, "kernel filter",
-			"our filter takes the range from every queue; the kernel keeps the rest, "
-			"and its RSS settings spread the flows");
+	const char *reason =
+		"our filter takes the range from every queue; the kernel keeps the rest, "
+		"and its RSS settings spread the flows";
+
+	if (info->kernel && info->steering[0] != '\0')
+		steering_say(s, info->steering,
+			info->steering_why[0] != '\0' ? info->steering_why : reason);
+	else if (info->kernel)
+		steering_say(s, "kernel filter", reason);
 	else if (info->in_memory)
 		steering_say(s, "joined queues",
 			"each queue of one end is joined to that of the other end");

@@ -15,7 +15,7 @@
 /** What was chosen for a device. 9 KiB. */
 struct steering {
 	char step
-		[32]; /**< Name of the way: ep_plan_step_name(), "kernel filter" or "joined queues". */
+		[96]; /**< Name of the way: ep_plan_step_name(), "kernel filter", "joined queues", or as the device says. */
 	char reason[EP_PLAN_TEXT_BYTES]; /**< Why this way. */
 	uint32_t rule_count;             /**< Flow rules in place. */
 	bool isolated;                   /**< Nothing but what rules take arrives. */

@@ -112,7 +112,7 @@ is "$code" 6 "... Ctrl-C ends the run"
 is "$(jq -c '[.host.queues, .host.mode, .host.steering]' "$json")" '[2,"generic XDP","interface set from 4 to 2 queues"]' \
 	"... which says what was chosen"
 like "$(jq -r .host.mode_why "$json")" "^native XDP: veth: XDP expects number of rx queues" "... and why, in the driver's words"
-like "$(jq -r .host.steering_why "$json")" "^rules into an RSS context: Operation not supported" "... of the rules, too"
+like "$(jq -r .host.steering_reason "$json")" "^rules into an RSS context: Operation not supported" "... of the rules, too"
 stop "$serve_pid" INT
 is "$(interfaces)" "$before" "... and the queues are put back"
 serve
@@ -128,6 +128,5 @@ like "$(cat "$tmp/run.log")" "put back 1 settings that a crashed everyport left"
 stop "$serve_pid" INT
 is "$(interfaces)" "$before" "... and nothing is left"
 
-fails_with 2 "is for a kernel interface by AF_XDP" "--queues is refused without AF_XDP" "$EP_BIN" loop --queues 2
-fails_with 2 "is for a kernel interface by AF_XDP" "--busy-poll, too" "$EP_BIN" loop --busy-poll 64
+fails_with 2 "is for a kernel interface by AF_XDP" "--busy-poll is refused without AF_XDP" "$EP_BIN" loop --busy-poll 64
 finish
