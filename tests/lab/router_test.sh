@@ -101,7 +101,7 @@ succeeds "... the ledger closes" "$check" "$json" closes schema
 # What cannot work is one sentence.
 fails_with 2 "\-\-addr: give one for each of two" "one address for two devices" "$EP_BIN" loop --dev net_tap0 --dev net_tap1 --addr 198.18.0.2/24
 fails_with 2 "one for each device or none" "one gateway for two devices" "$EP_BIN" loop --dev net_tap0 --dev net_tap1 "${ipv4[@]:0:6}"
-fails_with 2 "is for net_... devices, eth0" "an address for a kernel interface" "$EP_BIN" loop --dev eth0 --dev eth1 "${ipv4[@]}"
+fails_with 2 "is for PCI and net_... devices, eth0" "an address for a kernel interface" "$EP_BIN" loop --dev eth0 --dev eth1 "${ipv4[@]}"
 fails_with 2 "length of its prefix" "an address without a prefix" "$EP_BIN" loop --addr 198.18.0.2
 code=0
 in_ns "$EP_BIN" loop --dev net_tap0,iface=epr0 --dev net_tap1,iface=epr1 "${ipv4[@]}" >"$tmp/report" 2>&1 || code=$?
