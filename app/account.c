@@ -41,7 +41,7 @@ account_begin(struct account *a, struct ep_dev *dev)
 	memset(a->rx, 0, a->port_count * sizeof(*a->rx));
 	memset(a->tx, 0, a->port_count * sizeof(*a->tx));
 	memset(&a->nic, 0, sizeof(a->nic));
-	ep_dev_stats_settled(dev, &a->base);
+	ep_dev_stats_settled(dev, &a->base, NULL);
 	/* What cannot be read is not known, and says so itself. */
 	ep_dev_xstats(dev, &a->nic_base);
 	memset(a->port_queue, EP_RESULT_QUEUE_NONE, a->port_count);
@@ -58,12 +58,12 @@ collect_nic(struct account *a, const struct ep_dev *dev)
 	ep_nic_sample_fini(&now);
 }
 
-/* Returns what came behind the workers' last look. */
+/* Returns what came behind the workers' last look, which is added to its queues. */
 static uint32_t
 collect_device(struct account *a, struct ep_dev *dev)
 {
 	struct ep_dev_stats now;
-	const uint32_t left = ep_dev_stats_settled(dev, &now);
+	const uint32_t left = ep_dev_stats_settled(dev, &now, a->queues.received);
 
 	a->totals.nic_tx = now.opackets - a->base.opackets;
 	a->totals.oerrors = now.oerrors - a->base.oerrors;
@@ -137,6 +137,7 @@ account_collect(struct account *a, const struct ep_engine *e, uint32_t side, str
 	uint32_t left;
 
 	ep_engine_count(e, side, &c);
+	a->queues.count = ep_engine_queues(e, side, a->queues.received);
 	left = collect_device(a, dev);
 	collect_nic(a, dev);
 	a->totals.nic_tx -= c.slow_sent;
@@ -152,7 +153,6 @@ account_collect(struct account *a, const struct ep_engine *e, uint32_t side, str
 	a->totals.jitter_ns = ep_engine_jitter_ns(e, side);
 	ep_engine_rx_ports(e, side, a->rx);
 	ep_engine_tx_ports(e, side, a->tx);
-	a->queues.count = ep_engine_queues(e, side, a->queues.received);
 	ep_engine_port_queues(e, side, a->port_queue);
 }
 

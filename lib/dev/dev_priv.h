@@ -116,7 +116,8 @@ int dev_hotplug(struct ep_dev *dev, const char *name, const char *args);
 /* Make a vdev of a driver under the next free name. */
 int dev_vdev_add(struct ep_dev *dev, const char *driver, const char *args, struct ep_err *err);
 int dev_port_open(struct ep_dev *dev, const struct dev_port_cfg *cfg, struct ep_err *err);
-uint32_t dev_port_drain(const struct ep_dev *dev);
+/* Throw away what the queues hold; returns how much, and adds it up by queue unless @p queue is NULL. */
+uint32_t dev_port_drain(const struct ep_dev *dev, uint64_t *queue);
 void dev_port_close(struct ep_dev *dev);
 
 /* rss.c: our own key, and queues that take turns, in the sizes of the device. */

@@ -321,7 +321,9 @@ int ep_dev_xstats(const struct ep_dev *dev, struct ep_nic_sample *sample);
  * rings is thrown away until counters and rings agree, so that others who talk on the link do not make one trial's account of the other's frames. As ep_dev_stats()
  * but for PCI.
  *
+ * @param[in,out] queue
+ *   [queue pairs] What was thrown away is added to its queue; NULL: it is not asked for [packets].
  * @return
  *   What was thrown away since the last worker received; it is in ipackets [packets].
  */
-uint32_t ep_dev_stats_settled(struct ep_dev *dev, struct ep_dev_stats *stats);
+uint32_t ep_dev_stats_settled(struct ep_dev *dev, struct ep_dev_stats *stats, uint64_t *queue);

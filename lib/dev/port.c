@@ -274,12 +274,17 @@ port_queue_drain(const struct ep_dev *dev, uint16_t queue)
 }
 
 uint32_t
-dev_port_drain(const struct ep_dev *dev)
+dev_port_drain(const struct ep_dev *dev, uint64_t *queue)
 {
 	uint32_t drained = 0;
 
-	for (uint16_t q = 0; q < dev->queue_pairs; q++)
-		drained += port_queue_drain(dev, q);
+	for (uint16_t q = 0; q < dev->queue_pairs; q++) {
+		const uint32_t count = port_queue_drain(dev, q);
+
+		drained += count;
+		if (queue != NULL)
+			queue[q] += count;
+	}
 	return drained;
 }
 

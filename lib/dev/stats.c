@@ -69,7 +69,7 @@ void
 dev_stats_start(struct ep_dev *dev)
 {
 	if (dev->spec.kind == EP_DEV_AF_PACKET)
-		dev_port_drain(dev);
+		dev_port_drain(dev, NULL);
 	stats_read(dev, &dev->base);
 }
 
@@ -88,7 +88,7 @@ ep_dev_stats(struct ep_dev *dev, struct ep_dev_stats *stats)
 }
 
 uint32_t
-ep_dev_stats_settled(struct ep_dev *dev, struct ep_dev_stats *stats)
+ep_dev_stats_settled(struct ep_dev *dev, struct ep_dev_stats *stats, uint64_t *queue)
 {
 	uint32_t left = 0;
 
@@ -96,7 +96,7 @@ ep_dev_stats_settled(struct ep_dev *dev, struct ep_dev_stats *stats)
 		uint32_t more;
 
 		ep_dev_stats(dev, stats);
-		more = dev->spec.kind == EP_DEV_PCI ? dev_port_drain(dev) : 0;
+		more = dev->spec.kind == EP_DEV_PCI ? dev_port_drain(dev, queue) : 0;
 		left += more;
 		/* Nothing had come when they were read, or nothing since. */
 		if (more == 0)

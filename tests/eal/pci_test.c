@@ -526,17 +526,20 @@ counters_are_read_when_the_rings_are_empty(void **state)
 	const struct ep_dev_cfg cfg = nic_cfg();
 	struct ep_dev_stats stats;
 	struct ep_dev *dev;
+	uint64_t queue[2] = {7, 0};
 	uint32_t left;
 
 	(void)state;
 	assert_int_equal(ep_dev_open(&cfg, &dev, NULL), 0);
-	assert_int_equal(ep_dev_stats_settled(dev, &stats), 0);
+	assert_int_equal(ep_dev_stats_settled(dev, &stats, queue), 0);
 	assert_int_equal(stats.ipackets, 0);
 	ep_dev_close(dev);
 	nic.flood = true;
 	assert_int_equal(ep_dev_open(&cfg, &dev, NULL), 0);
-	left = ep_dev_stats_settled(dev, &stats);
+	left = ep_dev_stats_settled(dev, &stats, queue);
 	assert_int_equal(left, 16 * cfg.queue_pairs * cfg.ring_descs);
+	assert_int_equal(queue[0], 7 + left / 2);
+	assert_int_equal(queue[1], left / 2);
 	ep_dev_stats(dev, &stats);
 	assert_int_equal(stats.ipackets, left);
 	ep_dev_close(dev);
