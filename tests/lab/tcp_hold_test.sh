@@ -55,9 +55,11 @@ idle_pid=$started_pid
 # Services that answer nothing are known by their TCP: 9000 and 9001 are dropped below, 9002 and 9003 are not.
 start "$tmp/ends.log" "$lab" exec responder python3 "$top/tests/lab/tcp_ends.py" silent=9000 silent=9001 silent=9002 silent=9003
 wait_for 10 grep -q ready "$tmp/ends.log"
-start_run --ports 50000-50399 --sweep-rate 1kpps --sweeps 1 --rate 1kpps --duration 9s --drain 500ms --udp-stun none --tcp-timeout 1s \
+start_run --ports 50000-50399 --sweep-rate 1kpps --sweeps 1 --rate 1kpps --duration 10s --drain 500ms --udp-stun none --tcp-timeout 1s \
 	--tcp 80,443,7881,9000=ice-tcp,9001=connect,9002=ice-tcp,9003=connect
 wait_for 60 load_goes_on || echo "# the load never came"
+# A connection is silent since its last answer, which has to be one of the load: there is one a second.
+sleep 1.5
 "$lab" exec firewall nft -f - <<'END'
 add table inet hole
 add chain inet hole f { type filter hook forward priority -400; policy accept; }
