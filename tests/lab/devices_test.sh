@@ -29,7 +29,7 @@ loop()
 	shift
 	for try in 1 2 3; do
 		code=0
-		ip netns exec "$ns" "$EP_BIN" loop --ports 50000-50999 --duration 2s --json "$json" "$@" >"$tmp/report" 2>&1 || code=$?
+		ip netns exec "$ns" "$EP_BIN" loop --ports 50000-50999 --duration 2s --drain 500ms --json "$json" "$@" >"$tmp/report" 2>&1 || code=$?
 		[[ $code == 5 ]] || break
 		echo "# $name: try $try was invalid"
 	done
@@ -55,7 +55,7 @@ fails_with 2 "\-\-queues 4: net_v.* has 1; .*queues=4" "queues that a driver was
 # Pinned workers have to be on time within 10 ms, which a shared machine may not allow; but nothing is called lost.
 code=0
 ip netns exec "$ns" "$EP_BIN" loop --dev "net_memif0,role=server,$memif" --dev "net_memif1,role=client,$memif" \
-	--ports 50000-50999 --duration 2s --rate 20kpps --cores 0,1 --json "$json" >"$tmp/report" 2>&1 || code=$?
+	--ports 50000-50999 --duration 2s --drain 500ms --rate 20kpps --cores 0,1 --json "$json" >"$tmp/report" 2>&1 || code=$?
 like "$code" '^(0|5)$' "pinned workers over net_memif pass, or are invalid"
 is "$(jq '[.ledger[].lost_max] | add' "$json")" 0 "... and nothing is lost"
 succeeds "... and the ledger closes" "$check" "$json" closes schema

@@ -64,7 +64,7 @@ exact()
 far=(--dev "net_memif0,role=server,$memif" --addr 198.18.0.2/24 --addr 2001:2::2/64)
 near=(--dev "net_memif0,role=client,$memif" --addr 198.18.0.1/24 --addr 2001:2::1/64)
 # Ports of probes that no socket of the kernel's has by chance.
-load=(--ports 61000-61199 --rate 5kpps --duration 3s --sweeps 2)
+load=(--ports 61000-61199 --rate 5kpps --duration 3s --sweeps 2 --drain 500ms)
 
 # Both hosts have nothing but the memif between them.
 serve_start "$b" "$tmp/serve.log" "${far[@]}"

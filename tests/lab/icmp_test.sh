@@ -56,7 +56,7 @@ through()
 {
 	local version=$1 admin=$2 port=$3 host=$4 near=$5 far=$6 size=$7 word=$8
 
-	run_valid --ports 50990-51050 --rate 2kpps --duration 2s --sweeps 2 --tcp 443 --udp-stun none --size "$size"
+	run_valid --ports 50990-51050 --rate 2kpps --duration 2s --sweeps 2 --drain 500ms --tcp 443 --udp-stun none --size "$size"
 	code_is 1 "$version: ports that are rejected fail the run"
 	is "$(value .dead_ports)" '{"up":["51000-51009","51030-51034"],"down":["51020-51021"]}' "... and are dead"
 	is "$(errors up)" "[\"$admin admin-prohibited $near: 51000-51009, 10\",\"$port port-unreachable $responder: 51030-51034, 5\"]" \
@@ -81,7 +81,7 @@ responder=198.18.1.2
 
 # With the limits as they are by default, fewer come, and the sentence about lower bounds is true.
 "$lab" exec firewall sysctl -q -w net.ipv4.icmp_ratemask=6168
-run --ports 51000-51009,52000 --rate 2kpps --duration 1s --sweeps 1 --tcp 443 --udp-stun none
+run --ports 51000-51009,52000 --rate 2kpps --duration 1s --sweeps 1 --drain 500ms --tcp 443 --udp-stun none
 number_is "$(value '.icmp.up.verified')" -lt "$(value '[.ports[:10][].up.sent] | add')" "a host that limits its errors sends fewer than it got probes"
 number_is "$(value '.icmp.up.verified')" -gt 0 "... but some"
 
@@ -89,13 +89,13 @@ number_is "$(value '.icmp.up.verified')" -gt 0 "... but some"
 stop "$serve_pid" INT
 serve --dev af_packet:eth0
 "$lab" exec firewall sysctl -q -w net.ipv4.icmp_ratemask=0
-run --dev af_packet:eth0 --ports 50990-51050 --rate 1kpps --duration 1s --sweeps 2 --tcp 443 --udp-stun none
+run --dev af_packet:eth0 --ports 50990-51050 --rate 1kpps --duration 1s --sweeps 2 --drain 500ms --tcp 443 --udp-stun none
 is "$(errors up)" '["3/13 admin-prohibited 198.18.0.1: 51000-51009, 10","3/3 port-unreachable 198.18.1.2: 51030-51034, 5"]' "AF_PACKET: the same ports, up"
 is "$(errors down)" '["3/1 host-unreachable 198.18.1.1: 51020-51021, 2"]' "... and down"
 
 # Nothing is refused: nothing is said.
 "$lab" exec firewall nft delete table inet refuse
-run --dev af_packet:eth0 --ports 50990-51050 --rate 1kpps --duration 1s --sweeps 2 --tcp 443 --udp-stun none
+run --dev af_packet:eth0 --ports 50990-51050 --rate 1kpps --duration 1s --sweeps 2 --drain 500ms --tcp 443 --udp-stun none
 is "$(value '[.icmp.up.verified, .icmp.down.verified, ([.ports[] | .up, .down | select(.icmp)] | length)]')" '[0,0,0]' \
 	"a path that refuses nothing has no errors"
 unlike "$(cat "$tmp/report")" "ICMP" "... and none in the report"

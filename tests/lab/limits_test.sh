@@ -14,7 +14,7 @@ serve_pid=$started_pid
 wait_for 20 grep -q "ready on" "$tmp/serve.log"
 code=0
 "$lab" exec initiator taskset -c 0 "$EP_BIN" run --peer "$responder" --dev eth0 --key-file "$key" --json "$json" --csv "$csv" \
-	--tcp 443 --direction up --rate max --duration 3s >"$tmp/report" 2>&1 || code=$?
+	--tcp 443 --direction up --rate max --duration 3s --sweeps 1 --drain 500ms >"$tmp/report" 2>&1 || code=$?
 is "$code $(value .verdict)" '5 "invalid"' "a receiver with a ring of 64 at the highest rate: invalid, exit 5"
 like "$(value .reasons)" 'imissed' "... and the reason names the counter"
 number_is "$(value .ledger.up.imissed)" -gt 0 "... which is in the ledger"
@@ -29,7 +29,7 @@ wait_for 20 grep -q "ready on" "$tmp/serve.log"
 "$lab" flush
 code=0
 "$lab" exec initiator taskset -c 0 "$EP_BIN" run --peer "$responder" --dev eth0 --key-file "$key" --json "$json" --csv "$csv" \
-	--tcp 443 --rate 10kpps --duration 3s >"$tmp/report" 2>&1 || code=$?
+	--tcp 443 --rate 10kpps --duration 3s --sweeps 2 --drain 500ms >"$tmp/report" 2>&1 || code=$?
 like "$code" '^(0|5)$' "run and serve on one single core end with pass or invalid"
 succeeds "... the account closes" "$check" "$json" closes
 succeeds "... and each port equals nftables' counter" "$top/scripts/lab/compare" "$csv" --json "$json"
@@ -40,7 +40,7 @@ serve --dev af_packet:eth0
 capture "$tmp/icmp.pcap" firewall out0 "icmp"
 icmp_out=$capture_pid
 capture "$tmp/icmp-in.pcap" firewall in0 "icmp"
-run_valid --dev af_packet:eth0 --rate 10kpps --duration 3s --tcp 443
+run_valid --dev af_packet:eth0 --rate 10kpps --duration 3s --sweeps 2 --drain 500ms --tcp 443
 code_is 0 "AF_PACKET on both sides passes"
 succeeds "... its account is clean" "$check" "$json" clean closes
 succeeds "... each port equals nftables' counter" "$top/scripts/lab/compare" "$csv" --json "$json"

@@ -66,13 +66,13 @@ succeeds "the responder's interface is clean" clean_interface responder
 serve --sources 4
 for options in "--direction up --size 200,1256" "--direction down" "--direction echo --sources 4"; do
 	# shellcheck disable=SC2086 # options are words
-	run_valid --duration 3s --rate 20kpps --sweeps 2 --tcp 443 $options
+	run_valid --duration 3s --rate 20kpps --sweeps 2 --drain 500ms --tcp 443 $options
 	code_is 0 "$options: passes"
 	succeeds "... every port is clean where it was used, and the ledger closes" "$check" "$json" closes
 	succeeds "... each port equals nftables' counter" "$top/scripts/lab/compare" "$csv" --json "$json"
 done
 responder=2001:2:0:2::2
-run_valid --duration 3s --rate 20kpps --sweeps 2 --tcp 443 --size 84
+run_valid --duration 3s --rate 20kpps --sweeps 2 --drain 500ms --tcp 443 --size 84
 code_is 0 "IPv6 passes"
 succeeds "... and is clean" "$check" "$json" clean closes
 run --size 64 --tcp 443

@@ -25,7 +25,7 @@ traffic()
 	up=$capture_pid
 	capture "$tmp/down.pcap" firewall out0 udp
 	down=$capture_pid
-	run --ports 50000-50199 --size "$size" --rate 2kpps --sweep-rate 2kpps --duration 2s --tcp 443 --udp-stun none "$@"
+	run --ports 50000-50199 --size "$size" --rate 2kpps --sweep-rate 2kpps --duration 2s --drain 500ms --tcp 443 --udp-stun none "$@"
 	sleep 1
 	stop "$up" INT
 	stop "$down" INT
