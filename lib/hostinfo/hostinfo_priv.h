@@ -48,5 +48,8 @@ void hostinfo_pci(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_facts *fac
 /** What ethtool tells of an interface. */
 void hostinfo_nic_ethtool(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_nic *nic);
 
+/** Whether a PCI device has a legacy interrupt (pin A to D); what cannot be read is not known. */
+enum ep_doctor_tri pci_intx(const char *root, const char *address);
+
 /** Whether a text is a whole PCI address, "0000:00:05.0". */
 bool pci_is_address(const char *text);
