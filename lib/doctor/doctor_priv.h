@@ -43,6 +43,9 @@ const char *doctor_program(const struct ep_doctor_facts *f);
 /** The visit as root, with the same devices of the kernel and of PCI. @return @p buf. */
 const char *doctor_command(char *buf, size_t len, const struct ep_doctor_facts *f);
 
+/** Let each command install first what it needs and this host does not have. */
+void doctor_tools(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
+
 /** Whether a driver is one of those that take a NIC without an IOMMU. */
 bool doctor_is_uio(const char *driver);
 

@@ -98,6 +98,7 @@ struct ep_doctor_cpu {
 	bool virtual_machine;
 	enum ep_doctor_tri invariant_tsc;
 	char clocksource[32];         /**< "" where it is not known. */
+	enum ep_doctor_tri tsc_clock; /**< The kernel offers the counter as its clock. */
 	uint32_t governor_count;      /**< CPUs with a frequency governor. */
 	uint32_t slow_governor_count; /**< Of them, not "performance". */
 	char slow_governor[32];       /**< One of those. */
@@ -202,6 +203,17 @@ struct ep_doctor_ceiling {
 	char path[256]; /**< Where. */
 };
 
+/** A program that commands of findings need and that not every Debian has. */
+struct ep_doctor_tool {
+	const char *name;
+	const char *package;
+};
+
+#define EP_DOCTOR_TOOLS 6
+
+/** [EP_DOCTOR_TOOLS] */
+extern const struct ep_doctor_tool ep_doctor_tool[EP_DOCTOR_TOOLS];
+
 /** Everything. Large: keep it on the heap. */
 struct ep_doctor_facts {
 	const char *
@@ -215,6 +227,8 @@ struct ep_doctor_facts {
 	struct ep_doctor_conntrack conntrack;
 	struct ep_doctor_hiccup hiccup;
 	struct ep_doctor_ceiling ceiling;
+	bool tool_missing
+		[EP_DOCTOR_TOOLS]; /**< Of ep_doctor_tool[]: it is not installed, and apt can install it. */
 	uint32_t nic_count;
 	struct ep_doctor_nic nic[EP_DOCTOR_NICS_MAX];
 	char vdev[64];              /**< A DPDK virtual device that was named; "": none. */

@@ -205,4 +205,5 @@ ep_doctor_judge(const struct ep_doctor_facts *facts, struct ep_doctor_report *re
 	doctor_judge_nics(facts, report);
 	doctor_judge_plan(facts, report);
 	doctor_judge_measured(facts, report);
+	doctor_tools(facts, report);
 }

@@ -40,6 +40,7 @@ void hostinfo_cpu(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_cpu *out);
 void hostinfo_iommu(const char *root, struct ep_doctor_iommu *out);
 void hostinfo_dmi(const char *root, struct ep_doctor_dmi *out);
 void hostinfo_conntrack(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_conntrack *out);
+void hostinfo_tools(const char *root, bool missing[EP_DOCTOR_TOOLS]);
 void hostinfo_nics(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_facts *facts);
 
 /** Interfaceless Ethernet devices of PCI, and those named, behind the interfaces that are in @p facts already. */

@@ -178,6 +178,26 @@ huge_far(struct ep_doctor_facts *f)
 }
 
 static void
+tools_none(struct ep_doctor_facts *f)
+{
+	memset(f->tool_missing, true, sizeof(f->tool_missing));
+}
+
+static void
+tsc_varies_without_tools(struct ep_doctor_facts *f)
+{
+	f->cpu.invariant_tsc = EP_DOCTOR_NO;
+	tools_none(f);
+}
+
+static void
+huge_none_without_tools(struct ep_doctor_facts *f)
+{
+	huge_none(f);
+	tools_none(f);
+}
+
+static void
 huge_fixed(struct ep_doctor_facts *f)
 {
 	f->memory.fix_tried = true;
@@ -332,6 +352,13 @@ tsc_varies(struct ep_doctor_facts *f)
 }
 
 static void
+tsc_varies_in_guest(struct ep_doctor_facts *f)
+{
+	tsc_varies(f);
+	f->cpu.virtual_machine = true;
+}
+
+static void
 tsc_unknown(struct ep_doctor_facts *f)
 {
 	f->cpu.invariant_tsc = EP_DOCTOR_UNKNOWN;
@@ -341,6 +368,13 @@ static void
 clock_hpet(struct ep_doctor_facts *f)
 {
 	snprintf(f->cpu.clocksource, sizeof(f->cpu.clocksource), "hpet");
+}
+
+static void
+clock_hpet_alone(struct ep_doctor_facts *f)
+{
+	clock_hpet(f);
+	f->cpu.tsc_clock = EP_DOCTOR_NO;
 }
 
 static void
@@ -489,6 +523,8 @@ static const struct good_case cases[] = {
 	{"raised", huge_fixed, "hugepages", EP_DOCTOR_OK, "raised from 0 to 512", ""},
 	{"no huge pages", huge_none, "hugepages", EP_DOCTOR_WARN, "100 needed",
 		"echo 100 | sudo tee /proc/sys/vm/nr_hugepages"},
+	{"no huge pages, and no tools", huge_none_without_tools, "hugepages", EP_DOCTOR_WARN,
+		"100 needed", "echo 100 | sudo tee"},
 	{"huge pages taken by others", huge_of_another_user, "hugepages", EP_DOCTOR_WARN,
 		"40 of 512 free", "echo 572 |"},
 	{"huge pages on the other node", huge_far, "hugepages", EP_DOCTOR_WARN,
@@ -544,9 +580,15 @@ static const struct good_case cases[] = {
 
 	{"an invariant counter", NULL, "tsc", EP_DOCTOR_OK, "invariant", ""},
 	{"one that varies", tsc_varies, "tsc", EP_DOCTOR_WARN, "not invariant", "cpupower"},
+	{"one that varies, and no tool for it", tsc_varies_without_tools, "tsc", EP_DOCTOR_WARN,
+		"not invariant", "sudo apt install linux-cpupower && sudo cpupower idle-set"},
+	{"one that varies in a guest", tsc_varies_in_guest, "tsc", EP_DOCTOR_WARN,
+		"there: virt-xml GUEST", ""},
 	{"one not known", tsc_unknown, "tsc", EP_DOCTOR_WARN, "cannot be read", ""},
 	{"the counter as clock", NULL, "clocksource", EP_DOCTOR_OK, "\"tsc\"", ""},
 	{"hpet", clock_hpet, "clocksource", EP_DOCTOR_WARN, "\"hpet\"", "echo tsc"},
+	{"hpet, since the counter is unstable", clock_hpet_alone, "clocksource", EP_DOCTOR_WARN,
+		"does not offer the counter", "sudo dmesg | grep"},
 	{"performance", NULL, "governor", EP_DOCTOR_OK, "performance", ""},
 	{"powersave", governor_powersave, "governor", EP_DOCTOR_WARN,
 		"3 of 8 CPUs is \"powersave\"", "scaling_governor"},

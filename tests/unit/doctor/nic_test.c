@@ -57,6 +57,13 @@ by_pci(struct ep_doctor_facts *f)
 }
 
 static void
+by_pci_without_tools(struct ep_doctor_facts *f)
+{
+	by_pci(f);
+	memset(f->tool_missing, true, sizeof(f->tool_missing));
+}
+
+static void
 by_pci_without_iommu(struct ep_doctor_facts *f)
 {
 	by_pci(f);
@@ -376,6 +383,9 @@ static const struct good_case cases[] = {
 		"dpdk-devbind.py --bind=vfio-pci 0000:01:00.0"},
 	{"the default route by its address", by_pci_with_route, "driver", EP_DOCTOR_STOP,
 		"cut the host off", "sudo everyport doctor --dev eth1"},
+	{"a NIC by its address, and no tool to bind it", by_pci_without_tools, "driver",
+		EP_DOCTOR_STOP, "not to vfio-pci",
+		"sudo apt install dpdk && sudo modprobe vfio-pci && sudo dpdk-devbind.py"},
 	{"without an IOMMU", by_pci_in_guest, "driver", EP_DOCTOR_STOP,
 		"vfio-pci does not take it, and uio_pci_generic does",
 		"sudo modprobe uio_pci_generic && sudo dpdk-devbind.py --bind=uio_pci_generic "

@@ -218,6 +218,8 @@ a_tuned_host_is_read_as_it_is(void **state)
 	tree_put(t, CPU "nohz_full", "2-3\n");
 	tree_put(t, CPU "smt/active", "1\n");
 	tree_put(t, "/sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n");
+	tree_put(t, "/sys/devices/system/clocksource/clocksource0/available_clocksource",
+		"tsc-early hpet acpi_pm \n");
 	for (int i = 0; i < 4; i++) {
 		snprintf(path, sizeof(path), CPU "cpu%d/cpufreq/scaling_governor", i);
 		tree_put(t, path, i == 1 ? "powersave\n" : "performance\n");
@@ -227,6 +229,7 @@ a_tuned_host_is_read_as_it_is(void **state)
 	}
 	f = tree_facts(t, NULL);
 	assert_int_equal(f->cpu.invariant_tsc, EP_DOCTOR_YES);
+	assert_int_equal(f->cpu.tsc_clock, EP_DOCTOR_NO);
 	assert_false(f->cpu.virtual_machine);
 	assert_int_equal(f->cpu.count, 4);
 	assert_true(ep_doctor_cpuset_has(&f->cpu.isolated, 3));
@@ -365,6 +368,32 @@ what_there_is_without_an_iommu_is_read(void **state)
 	free(f);
 }
 
+static bool
+missing(const struct ep_doctor_facts *f, const char *name)
+{
+	for (size_t i = 0; i < EP_DOCTOR_TOOLS; i++)
+		if (strcmp(ep_doctor_tool[i].name, name) == 0)
+			return f->tool_missing[i];
+	fail_msg("%s is not in the table", name);
+	return false;
+}
+
+static void
+tools_are_looked_for_where_apt_can_install_them(void **state)
+{
+	const struct tree *t = *state;
+	struct ep_doctor_facts *f = tree_facts(t, NULL);
+
+	assert_false(missing(f, "ethtool"));
+	free(f);
+	tree_put(t, "/usr/bin/apt", "");
+	tree_put(t, "/usr/sbin/ethtool", "");
+	f = tree_facts(t, NULL);
+	assert_false(missing(f, "ethtool"));
+	assert_true(missing(f, "dpdk-devbind.py"));
+	free(f);
+}
+
 /* Addresses are written as the words of this host's memory: these rows are of a little-endian one. */
 static void
 the_ssh_session_is_told_by_its_established_connection(void **state)
@@ -434,6 +463,8 @@ main(void)
 			iommu_firmware_and_tracking_are_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			what_there_is_without_an_iommu_is_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			tools_are_looked_for_where_apt_can_install_them, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			the_ssh_session_is_told_by_its_established_connection, setup, teardown),
 	};
