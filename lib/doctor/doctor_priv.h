@@ -43,6 +43,10 @@ const char *doctor_program(const struct ep_doctor_facts *f);
 /** The visit as root, with the same devices of the kernel and of PCI. @return @p buf. */
 const char *doctor_command(char *buf, size_t len, const struct ep_doctor_facts *f);
 
+/** The command that leads to the kernel's interface of a PCI device: its visit, which interfaces there are, or the way back to the kernel. */
+void doctor_fix_interface(const struct ep_doctor_facts *f, const struct ep_doctor_nic *n,
+	struct ep_doctor_finding *x);
+
 /** Let each command install first what it needs and this host does not have. */
 void doctor_tools(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
 

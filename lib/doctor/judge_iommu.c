@@ -23,6 +23,22 @@ doctor_bind(const struct ep_doctor_facts *f, const struct ep_doctor_nic *n)
 	return n->intx == EP_DOCTOR_NO || i->locked_down ? DOCTOR_BIND_NONE : DOCTOR_BIND_UIO;
 }
 
+void
+doctor_fix_interface(
+	const struct ep_doctor_facts *f, const struct ep_doctor_nic *n, struct ep_doctor_finding *x)
+{
+	const bool bound = n->driver[0] != '\0' && strcmp(n->driver, "vfio-pci") != 0 &&
+		!doctor_is_uio(n->driver);
+
+	if (n->name[0] != '\0')
+		doctor_fix(x, "sudo %s doctor --dev %s", doctor_program(f), n->name);
+	else if (bound)
+		doctor_fix(x, "ip -br link");
+	else
+		doctor_fix(x, "sudo dpdk-devbind.py --bind=%s %s",
+			n->former[0] != '\0' ? n->former : "KERNEL_DRIVER", n->pci);
+}
+
 /* The device of --dev that needs something to be given to DPDK by; NULL: none, those whose driver is shared need nothing. */
 static const struct ep_doctor_nic *
 nic_to_give(const struct ep_doctor_facts *f)
@@ -87,8 +103,7 @@ say_guest(
 			" and, as far as can be seen, no no-IOMMU mode of vfio (Debian's "
 			"kernels have none): uio_pci_generic can take the NIC, which may "
 			"then write to all memory",
-		[DOCTOR_BIND_NONE] = ", no no-IOMMU mode of vfio that can be seen and nothing else "
-				     "that takes the NIC",
+		[DOCTOR_BIND_NONE] = ", and nothing else here gives the NIC to DPDK",
 	};
 	char dev[32];
 
@@ -97,11 +112,7 @@ say_guest(
 		"this virtual machine has no IOMMU%s; AF_XDP on the kernel's interface (--dev %s) "
 		"needs none",
 		instead[doctor_bind(f, n)], dev);
-	if (n->name[0] != '\0')
-		doctor_fix(x, "sudo %s doctor --dev %s", doctor_program(f), dev);
-	else
-		doctor_fix(x, "sudo dpdk-devbind.py --bind=%s %s",
-			n->former[0] != '\0' ? n->former : "KERNEL_DRIVER", n->pci);
+	doctor_fix_interface(f, n, x);
 }
 
 void

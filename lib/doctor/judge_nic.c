@@ -110,11 +110,7 @@ say_bind(
 			is,
 			f->iommu.locked_down ? "a kernel that is not locked down (Secure Boot)"
 					     : "a legacy interrupt, which it does not have");
-		if (n->name[0] != '\0')
-			doctor_fix(x, "sudo %s doctor --dev %s", doctor_program(f), n->name);
-		else
-			doctor_fix(x, "sudo dpdk-devbind.py --bind=%s %s",
-				n->former[0] != '\0' ? n->former : "KERNEL_DRIVER", n->pci);
+		doctor_fix_interface(f, n, x);
 		break;
 	}
 }
@@ -436,6 +432,7 @@ judge_nic(
 void
 doctor_judge_nics(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 {
+	struct ep_doctor_finding *x;
 	uint32_t wanted = 0;
 
 	if (f->dev_error[0] != '\0')
@@ -452,6 +449,9 @@ doctor_judge_nics(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 	}
 	if (wanted > 0 || f->vdev[0] != '\0' || f->dev_error[0] != '\0')
 		return;
-	doctor_say(doctor_add(r, "device", NULL, EP_DOCTOR_WARN),
-		"no NIC was found: loop over the in-memory pair is what can run here");
+	x = doctor_add(r, "device", NULL, EP_DOCTOR_WARN);
+	doctor_say(x,
+		"no NIC was found: loop over the in-memory pair can run here, and an interface "
+		"with no device behind it (veth, tap, VLAN) is looked at when --dev names it");
+	doctor_fix(x, "ip -br link");
 }

@@ -12,10 +12,10 @@ cost_floating(const struct build *b)
 	if (b->plan->floating)
 		build_note(b->plan, EP_PLAN_INFO,
 			"%u worker%s without a core of %s own: at high rates the scheduler takes "
-			"time from "
-			"them, which the result shows as probes not sent or missed",
+			"time from %s, which the result shows as probes not sent or missed",
 			b->plan->worker_count, b->plan->worker_count == 1 ? "" : "s",
-			b->plan->worker_count == 1 ? "its" : "their");
+			b->plan->worker_count == 1 ? "its" : "their",
+			b->plan->worker_count == 1 ? "it" : "them");
 }
 
 /* A NIC whose queues other cores, or a core of another node, serve. */

@@ -324,6 +324,13 @@ guest_without_interface(struct ep_doctor_facts *f)
 }
 
 static void
+guest_with_interface_elsewhere(struct ep_doctor_facts *f)
+{
+	guest_without_intx(f);
+	f->nic[0].name[0] = '\0';
+}
+
+static void
 guest_on_uio(struct ep_doctor_facts *f)
 {
 	guest(f);
@@ -568,10 +575,13 @@ static const struct good_case cases[] = {
 	{"none in a guest whose vfio does without", guest_with_noiommu, "iommu", EP_DOCTOR_WARN,
 		"no-IOMMU mode, which this kernel has", "doctor --dev eth1"},
 	{"none in a guest, for a NIC without a legacy interrupt", guest_without_intx, "iommu",
-		EP_DOCTOR_WARN, "nothing else that takes the NIC; AF_XDP", "doctor --dev eth1"},
+		EP_DOCTOR_WARN, "nothing else here gives the NIC to DPDK; AF_XDP",
+		"doctor --dev eth1"},
 	{"none in a guest, for a NIC without an interface", guest_without_interface, "iommu",
 		EP_DOCTOR_WARN, "AF_XDP on the kernel's interface (--dev INTERFACE)",
 		"sudo dpdk-devbind.py --bind=ixgbe 0000:01:00.0"},
+	{"none in a guest, for a NIC whose interface is elsewhere", guest_with_interface_elsewhere,
+		"iommu", EP_DOCTOR_WARN, "(--dev INTERFACE)", "ip -br link"},
 	{"none in a guest, on uio_pci_generic", guest_on_uio, "iommu", EP_DOCTOR_WARN,
 		"uio_pci_generic needs none: it works, without protection", ""},
 	{"none in a guest, for a driver that is shared", guest_with_mlx5, "iommu", EP_DOCTOR_OK,

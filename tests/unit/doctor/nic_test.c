@@ -366,7 +366,7 @@ hyperv_at_home(struct ep_doctor_facts *f)
 
 static const struct good_case cases[] = {
 	{"a virtual device", vdev, "device", EP_DOCTOR_OK, "net_memif0", ""},
-	{"no NIC at all", no_nic, "device", EP_DOCTOR_WARN, "no NIC", ""},
+	{"no NIC at all", no_nic, "device", EP_DOCTOR_WARN, "no NIC", "ip -br link"},
 	{"a device that is not there", missing, "device", EP_DOCTOR_STOP,
 		"eth1: there is no such device", "ip -br link"},
 	{"one that DPDK cannot have", refused, "device", EP_DOCTOR_STOP, "another program", ""},
