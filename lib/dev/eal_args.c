@@ -250,6 +250,9 @@ logging_add(struct eal_args *args, bool verbose)
 
 	for (size_t i = 0; i < EP_ARRAY_LEN(chatty); i++)
 		args_add(args, "--log-level=%s.*:%s", chatty[i], verbose ? "info" : "warning");
+	/* At each start it warns of huge pages of 1 GiB, which nobody asked for; the doctor says what memory there is. */
+	if (!verbose)
+		args_add(args, "--log-level=lib.eal:error");
 }
 
 /*

@@ -207,6 +207,7 @@ case_bare()
 	settings >/out/settings-before-fix
 	step fix "$EP_BIN" doctor --no-measure --fix --json -
 	settings >/out/settings-after-fix
+	step root-loop "$EP_BIN" loop --ports 50000-50099 --rate 10kpps --duration 1s --quiet
 	step again as_user "$EP_BIN" doctor --no-measure --json -
 	step loop as_user "$EP_BIN" loop --ports 50000-50099 --rate 10kpps --duration 1s --json /tmp/home/loop.json
 	cp /tmp/home/loop.json /out/

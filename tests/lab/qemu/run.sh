@@ -202,7 +202,12 @@ is "$code" 0 "the guest ends by itself, after $((SECONDS - begin_s)) s"
 # doctor_led BIND: from the kernel's driver to BIND, and to huge pages, by the doctor's own commands.
 doctor_led()
 {
+	local report
+
 	is "$(left doctor-before.code)" 3 "the doctor says stop of NICs that the kernel drives"
+	for report in doctor-before doctor-fix; do
+		succeeds "... $report is as the schema has it" "$check" "$out/$report.json" schema
+	done
 	is "$(finding doctor-before.json driver fix)" "sudo modprobe $1 && sudo dpdk-devbind.py --bind=$1 0000:00:03.0" "... with the command"
 	is "$(finding doctor-before.json hugepages status)" stop "... and that huge pages are missing"
 	is "$(left fix-driver.code)" 0 "the doctor's commands bind both"
@@ -338,6 +343,7 @@ judge_bare()
 	is "$(left fix.code)" 0 "--fix as root: exit 0"
 	is "$(finding fix.out hugepages status)" OK "... huge pages: OK"
 	is "$(diff <(tail -n +2 "$out/settings-before-fix") <(tail -n +2 "$out/settings-after-fix"))" "" "... and changes nothing else"
+	is "$(left root-loop.err)" "" "... a loop that takes them has nothing to say of them"
 	like "$(finding again.out hugepages sentence)" "suffice.*only root's everyport takes them" "... which an ordinary user is told"
 	json=$out/loop.json
 	code=$(left loop.code)
