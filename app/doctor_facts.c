@@ -42,6 +42,17 @@ device_add(const char *text, struct ep_dev_spec *spec, struct ep_hostinfo_cfg *c
 	cfg->dev_count++;
 }
 
+/* As this process was called, where that is a path that a shell takes as it is: root's PATH is another one, and has no build folder. */
+static const char *
+called_as(void)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "._-+/";
+	const char *name = program_invocation_name;
+
+	return strchr(name, '/') != NULL && name[strspn(name, plain)] == '\0' ? name : "everyport";
+}
+
 void
 doctor_irqs(struct ep_doctor_facts *facts)
 {
@@ -61,6 +72,7 @@ doctor_facts(
 	struct ep_dev_spec spec[CONFIG_DEVS_MAX]; /* Their names are used until the end. */
 	char ssh[16];
 
+	facts->program = called_as();
 	facts->ports = config->ports_text;
 	facts->port_first = config->range->port[0];
 	facts->port_last = config->range->port[config->range->port_count - 1];

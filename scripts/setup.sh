@@ -22,7 +22,7 @@ Usage: scripts/setup.sh [--lab] [--tests] [--bench] [--cross] [--qemu] [--debug]
 
   --lab    also what the lab and the demo need (nftables, iproute2, ethtool)
   --tests  also what the tests need
-  --bench  also what tests/bench/compare.sh and tests/bench/afxdp/compare.sh need (DPDK's testpmd)
+  --bench  also what the compare.sh of tests/bench and its folders need (DPDK's testpmd)
   --cross  also what scripts/aarch64.sh needs, the build for aarch64 on x86-64
   --qemu   also what tests/lab/qemu/run.sh needs: an emulator, and in build/qemu/ a kernel for its guest, which is not installed
   --debug  also the debug build with ASan and UBSan, in build-debug/

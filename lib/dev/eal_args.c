@@ -14,7 +14,7 @@
 
 #define SPACES " \t\n"
 #define HUGE_PAGE_MIB 2
-#define HUGE_FREE "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
+#define HUGE_FOLDER "/sys/kernel/mm/hugepages/hugepages-2048kB/"
 
 /* What the user decides with --eal is not decided here, too: EAL refuses to be told twice. */
 static const char *const memory_options[] = {"-m", "--no-huge", "--in-memory", "--no-shconf",
@@ -134,18 +134,28 @@ lcores_add(struct eal_args *args, const struct ep_dev_eal_cfg *cfg, const char *
 	free(text);
 }
 
+/* Of a count of huge pages ("free_hugepages", ...), 0 where it cannot be read. */
+static unsigned long
+huge_pages(const char *what)
+{
+	char path[96];
+	unsigned long pages = 0;
+	FILE *in;
+
+	snprintf(path, sizeof(path), HUGE_FOLDER "%s", what);
+	in = fopen(path, "re");
+	if (in == NULL)
+		return 0;
+	if (fscanf(in, "%lu", &pages) != 1)
+		pages = 0;
+	fclose(in);
+	return pages;
+}
+
 static unsigned long
 huge_pages_free(void)
 {
-	FILE *in = fopen(HUGE_FREE, "re");
-	unsigned long free_pages = 0;
-
-	if (in == NULL)
-		return 0;
-	if (fscanf(in, "%lu", &free_pages) != 1)
-		free_pages = 0;
-	fclose(in);
-	return free_pages;
+	return huge_pages("free_hugepages");
 }
 
 /* Devices of PCI among those that will be opened. */
@@ -175,9 +185,10 @@ memory_check(const struct ep_dev_eal_cfg *cfg, struct ep_err *err)
 		if (cfg->dev[i].kind == EP_DEV_PCI)
 			return ep_err_set(err, -ENOMEM,
 				"--dev %s: a PCI device needs huge pages of 2 MiB for its packets, "
-				"%lu of them, and %lu are free; sudo everyport doctor --dev %s "
-				"--fix raises them",
-				cfg->dev[i].pci, needed, have, cfg->dev[i].pci);
+				"%lu of them, and %lu are free; raise them: echo %lu | sudo tee "
+				"/proc/sys/vm/nr_hugepages",
+				cfg->dev[i].pci, needed, have,
+				huge_pages("nr_hugepages") - have + needed);
 	return 0;
 }
 
@@ -239,6 +250,9 @@ logging_add(struct eal_args *args, bool verbose)
 
 	for (size_t i = 0; i < EP_ARRAY_LEN(chatty); i++)
 		args_add(args, "--log-level=%s.*:%s", chatty[i], verbose ? "info" : "warning");
+	/* At each start it warns of huge pages of 1 GiB, which nobody asked for; the doctor says what memory there is. */
+	if (!verbose)
+		args_add(args, "--log-level=lib.eal:error");
 }
 
 /*

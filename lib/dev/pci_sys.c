@@ -133,6 +133,9 @@ group_read(const char *root, const char *address, struct pci_facts *facts)
 	path_make(path, "%s" DEVICES "/%s/iommu_group/name", root, address);
 	line_read(path, name, sizeof(name));
 	facts->noiommu = strcmp(name, "vfio-noiommu") == 0;
+	path_make(path, "%s/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", root);
+	line_read(path, name, sizeof(name));
+	facts->noiommu_on = name[0] == 'Y' || name[0] == '1';
 	path_make(path, "%s" DEVICES "/%s/iommu_group/devices", root, address);
 	dir = opendir(path);
 	while (dir != NULL && facts->other[0] == '\0' && (e = readdir(dir)) != NULL) {
@@ -176,15 +179,33 @@ pci_is_shared(const struct pci_facts *facts)
 
 /* --- Judging ---------------------------------------------------------------------------------------------------------------- */
 
+/* Without an IOMMU vfio-pci does not take it as a rule, and what does is a longer story, which the doctor tells. */
+static const char *
+give_command(const char *address, const struct pci_facts *facts, char *buf, size_t len)
+{
+	if (facts->group[0] != '\0' || facts->noiommu_on)
+		snprintf(buf, len,
+			"give it to DPDK: sudo modprobe vfio-pci && sudo dpdk-devbind.py "
+			"--bind=vfio-pci %s",
+			address);
+	else
+		snprintf(buf, len,
+			"this host has no IOMMU for it, which vfio-pci needs; what can be done: "
+			"everyport doctor --dev %s",
+			address);
+	return buf;
+}
+
 static int
 bound_to_kernel(const char *address, const struct pci_facts *facts, const char *ssh_ifname,
 	struct ep_err *err)
 {
+	char give[160];
+
+	give_command(address, facts, give, sizeof(give));
 	if (facts->driver[0] == '\0')
-		return ep_err_set(err, -ENXIO,
-			"--dev %s: no driver is bound to it; give it to DPDK: sudo modprobe "
-			"vfio-pci && sudo dpdk-devbind.py --bind=vfio-pci %s",
-			address, address);
+		return ep_err_set(
+			err, -ENXIO, "--dev %s: no driver is bound to it; %s", address, give);
 	if (ssh_ifname != NULL && facts->ifname[0] != '\0' &&
 		strcmp(ssh_ifname, facts->ifname) == 0)
 		return ep_err_set(err, -ENXIO,
@@ -192,11 +213,9 @@ bound_to_kernel(const char *address, const struct pci_facts *facts, const char *
 			"this runs in, so do not bind it to vfio-pci; use --dev %s, which shares "
 			"it",
 			address, facts->ifname, facts->driver, facts->ifname);
-	return ep_err_set(err, -ENXIO,
-		"--dev %s: is bound to the kernel's driver %s%s%s; give it to DPDK: sudo modprobe "
-		"vfio-pci && sudo dpdk-devbind.py --bind=vfio-pci %s",
+	return ep_err_set(err, -ENXIO, "--dev %s: is bound to the kernel's driver %s%s%s; %s",
 		address, facts->driver, facts->ifname[0] != '\0' ? " as " : "", facts->ifname,
-		address);
+		give);
 }
 
 static int

@@ -9,6 +9,7 @@ struct pci_facts {
 	char ifname[16]; /* The kernel's interface on it; "" : none. */
 	char group[16];  /* Of the IOMMU, a number; "" : none. */
 	bool noiommu;    /* The group is one of vfio's no-IOMMU mode. */
+	bool noiommu_on; /* vfio takes devices without an IOMMU. */
 	unsigned int vendor, device;
 	char other
 		[24]; /* Another function of the group that a driver of the kernel holds; "" : none. */

@@ -28,9 +28,35 @@ bool doctor_nic_wanted(const struct ep_doctor_facts *facts, const struct ep_doct
 /** Whether --dev named a device of the kernel or of PCI. */
 bool doctor_nic_named(const struct ep_doctor_facts *facts);
 
+/** What can give a PCI device to DPDK on this host. */
+enum doctor_bind {
+	DOCTOR_BIND_VFIO,    /**< vfio-pci, as it is. */
+	DOCTOR_BIND_NOIOMMU, /**< vfio-pci, when its no-IOMMU mode is turned on. */
+	DOCTOR_BIND_UIO,     /**< uio_pci_generic. */
+	DOCTOR_BIND_NONE,    /**< Nothing. */
+};
+enum doctor_bind doctor_bind(const struct ep_doctor_facts *f, const struct ep_doctor_nic *n);
+
+/** How everyport is called in a command. */
+const char *doctor_program(const struct ep_doctor_facts *f);
+
+/** The visit as root, with the same devices of the kernel and of PCI. @return @p buf. */
+const char *doctor_command(char *buf, size_t len, const struct ep_doctor_facts *f);
+
+/** The command that leads to the kernel's interface of a PCI device: its visit, which interfaces there are, or the way back to the kernel. */
+void doctor_fix_interface(const struct ep_doctor_facts *f, const struct ep_doctor_nic *n,
+	struct ep_doctor_finding *x);
+
+/** Let each command install first what it needs and this host does not have. */
+void doctor_tools(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
+
+/** Whether a driver is one of those that take a NIC without an IOMMU. */
+bool doctor_is_uio(const char *driver);
+
 /* Judges: each adds at least one finding, in the order of the report. */
 void doctor_judge_host(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
 void doctor_judge_hugepages(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
+void doctor_judge_iommu(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
 void doctor_judge_cpu(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
 void doctor_judge_cloud(const struct ep_doctor_facts *f, struct ep_doctor_report *r);
 void doctor_judge_conntrack(const struct ep_doctor_facts *f, struct ep_doctor_report *r);

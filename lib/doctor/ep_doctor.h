@@ -51,6 +51,7 @@ struct ep_doctor_kernel {
 	uint16_t local_port_first,
 		local_port_last; /**< net.ipv4.ip_local_port_range; 0: not known. */
 	bool ports_reserved;     /**< All of the range under test is in ip_local_reserved_ports. */
+	bool reserved_others; /**< That list is not empty: to set it anew would lose what is in it. */
 	uint32_t
 		ports_in_use; /**< UDP sockets of this host that are bound to a port of the range. */
 	uint16_t port_in_use; /**< One of them. */
@@ -97,6 +98,7 @@ struct ep_doctor_cpu {
 	bool virtual_machine;
 	enum ep_doctor_tri invariant_tsc;
 	char clocksource[32];         /**< "" where it is not known. */
+	enum ep_doctor_tri tsc_clock; /**< The kernel offers the counter as its clock. */
 	uint32_t governor_count;      /**< CPUs with a frequency governor. */
 	uint32_t slow_governor_count; /**< Of them, not "performance". */
 	char slow_governor[32];       /**< One of those. */
@@ -111,10 +113,14 @@ struct ep_doctor_cpu {
 
 struct ep_doctor_iommu {
 	bool known;
-	uint32_t group_count;
-	bool asked_off;             /**< The kernel's command line turns it off. */
+	uint32_t group_count; /**< Without those of vfio's no-IOMMU mode. */
+	bool asked_off;       /**< The kernel's command line turns it off. */
+	char table
+		[8]; /**< The firmware's table that tells of one, "DMAR" (Intel) or "IVRS" (AMD); "": none. */
 	bool vfio_loaded;           /**< vfio-pci is loaded or built in. */
 	enum ep_doctor_tri noiommu; /**< vfio's no-IOMMU mode is on; UNKNOWN: vfio is not loaded. */
+	enum ep_doctor_tri noiommu_built; /**< The running kernel's vfio has that mode. */
+	bool locked_down; /**< The kernel lets no program map a device's registers through /sys (lockdown). */
 };
 
 /** A counter of the kernel's driver. */
@@ -138,7 +144,8 @@ struct ep_doctor_nic {
 	char driver[32]; /**< Bound kernel driver, "vfio-pci"; "": none, or not known. */
 	char former
 		[32]; /**< The kernel's own driver for it, where another one is bound; "": not known. */
-	char firmware[48]; /**< "": not told. */
+	enum ep_doctor_tri intx; /**< It has the legacy interrupt that uio_pci_generic is for. */
+	char firmware[48];       /**< "": not told. */
 	char master[16]; /**< Bridge, bond or hv_netvsc interface that it is a part of; "": none. */
 	enum ep_doctor_use use;
 	bool missing; /**< Named, and not there. */
@@ -196,8 +203,21 @@ struct ep_doctor_ceiling {
 	char path[256]; /**< Where. */
 };
 
+/** A program that commands of findings need and that not every Debian has. */
+struct ep_doctor_tool {
+	const char *name;
+	const char *package;
+};
+
+#define EP_DOCTOR_TOOLS 6
+
+/** [EP_DOCTOR_TOOLS] */
+extern const struct ep_doctor_tool ep_doctor_tool[EP_DOCTOR_TOOLS];
+
 /** Everything. Large: keep it on the heap. */
 struct ep_doctor_facts {
+	const char *
+		program; /**< How everyport is called here, for commands; NULL: by its name. Borrowed. */
 	struct ep_doctor_rights rights;
 	struct ep_doctor_kernel kernel;
 	struct ep_doctor_memory memory;
@@ -207,6 +227,8 @@ struct ep_doctor_facts {
 	struct ep_doctor_conntrack conntrack;
 	struct ep_doctor_hiccup hiccup;
 	struct ep_doctor_ceiling ceiling;
+	bool tool_missing
+		[EP_DOCTOR_TOOLS]; /**< Of ep_doctor_tool[]: it is not installed, and apt can install it. */
 	uint32_t nic_count;
 	struct ep_doctor_nic nic[EP_DOCTOR_NICS_MAX];
 	char vdev[64];              /**< A DPDK virtual device that was named; "": none. */

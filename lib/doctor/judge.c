@@ -58,6 +58,28 @@ doctor_nic_name(const struct ep_doctor_nic *nic)
 	return nic->name[0] != '\0' ? nic->name : nic->pci;
 }
 
+const char *
+doctor_program(const struct ep_doctor_facts *f)
+{
+	return f->program != NULL ? f->program : "everyport";
+}
+
+const char *
+doctor_command(char *buf, size_t len, const struct ep_doctor_facts *f)
+{
+	size_t used = (size_t)snprintf(buf, len, "sudo %s doctor", doctor_program(f));
+
+	for (uint32_t i = 0; i < f->nic_count && used < len; i++) {
+		const struct ep_doctor_nic *n = &f->nic[i];
+
+		if (n->use != EP_DOCTOR_USE_NONE)
+			used += (size_t)snprintf(buf + used, len - used, " --dev %s%s",
+				n->use == EP_DOCTOR_USE_AF_PACKET ? "af_packet:" : "",
+				n->use == EP_DOCTOR_USE_PCI ? n->pci : n->name);
+	}
+	return buf;
+}
+
 bool
 doctor_nic_named(const struct ep_doctor_facts *facts)
 {
@@ -183,4 +205,5 @@ ep_doctor_judge(const struct ep_doctor_facts *facts, struct ep_doctor_report *re
 	doctor_judge_nics(facts, report);
 	doctor_judge_plan(facts, report);
 	doctor_judge_measured(facts, report);
+	doctor_tools(facts, report);
 }

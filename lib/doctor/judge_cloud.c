@@ -130,7 +130,7 @@ judge_azure(const struct ep_doctor_facts *f, struct ep_doctor_finding *x)
 			"Azure with accelerated networking: packets come in by %s (%s), and an "
 			"AF_XDP socket on %s does not get those; AF_PACKET on %s does",
 			vf->name, vf->driver, netvsc->name, netvsc->name);
-		doctor_fix(x, "everyport ... --dev af_packet:%s", netvsc->name);
+		doctor_fix(x, "%s ... --dev af_packet:%s", doctor_program(f), netvsc->name);
 	} else if (vf != NULL) {
 		doctor_say(x, "Azure with accelerated networking (%s by %s)", netvsc->name,
 			vf->driver);

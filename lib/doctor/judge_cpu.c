@@ -26,12 +26,13 @@ judge_tsc(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 			"the power state, and rates and times with it (the result says by how "
 			"much it did)%s",
 			f->cpu.virtual_machine
-				? "; the hypervisor may hide the flag, and its host can show it"
+				? "; the hypervisor may hide the flag, which its host can show "
+				  "(with libvirt, there: virt-xml GUEST --edit --cpu "
+				  "host-passthrough,require=invtsc)"
 				: "");
-		doctor_fix(x,
-			f->cpu.virtual_machine
-				? "sudo virt-xml GUEST --edit --cpu host-passthrough,require=invtsc"
-				: "sudo cpupower idle-set -D 2");
+		/* What mends a guest is no command of the guest's. */
+		if (!f->cpu.virtual_machine)
+			doctor_fix(x, "sudo cpupower idle-set -D 2");
 		break;
 	case EP_DOCTOR_UNKNOWN:
 		x->status = EP_DOCTOR_WARN;
@@ -59,11 +60,18 @@ judge_clocksource(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(x,
 			"the kernel's clock is \"%s\", which takes a system call a reading: the "
-			"time stamp counter is calibrated less well against it",
-			slow[i]);
-		doctor_fix(x,
-			"echo tsc | sudo tee "
-			"/sys/devices/system/clocksource/clocksource0/current_clocksource");
+			"time stamp counter is calibrated less well against it%s",
+			slow[i],
+			f->cpu.tsc_clock == EP_DOCTOR_NO
+				? "; the kernel does not offer the counter itself, and its log "
+				  "says why"
+				: "");
+		if (f->cpu.tsc_clock == EP_DOCTOR_NO)
+			doctor_fix(x, "sudo dmesg | grep -i -E 'tsc|clocksource'");
+		else
+			doctor_fix(x,
+				"echo tsc | sudo tee "
+				"/sys/devices/system/clocksource/clocksource0/current_clocksource");
 	}
 }
 

@@ -1,4 +1,4 @@
-/* Rights, kernel, memory, IOMMU: what the whole host is judged by, apart from its CPUs. */
+/* Rights, kernel, memory: what the whole host is judged by, apart from its CPUs. */
 
 #include "doctor_priv.h"
 
@@ -8,6 +8,7 @@
 /* Newest of what the AF_XDP path asks of a kernel: rings that are woken only when needed (5.4). */
 #define AF_XDP_MAJOR 5
 #define AF_XDP_MINOR 4
+#define RESERVED_FILE "/proc/sys/net/ipv4/ip_local_reserved_ports"
 
 /* --- Rights ----------------------------------------------------------------------------------------------------------------- */
 
@@ -16,7 +17,7 @@ judge_rights(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 {
 	const struct ep_doctor_rights *have = &f->rights;
 	const bool named = doctor_nic_named(f);
-	char locked[32];
+	char locked[32], command[sizeof(((struct ep_doctor_finding *)NULL)->fix)];
 	struct ep_doctor_finding *x = doctor_add(r, "rights", NULL, EP_DOCTOR_OK);
 
 	if (have->root) {
@@ -42,8 +43,7 @@ judge_rights(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 		doctor_say(x,
 			"this user may not open interfaces: that takes root, or the capabilities "
 			"net_admin, net_raw and bpf; loop without --dev, and tcp, need no rights");
-		doctor_fix(x, "sudo everyport doctor%s%s", named ? " --dev " : "",
-			named ? doctor_nic_name(&f->nic[0]) : "");
+		doctor_fix(x, "%s", doctor_command(command, sizeof(command), f));
 	}
 }
 
@@ -71,7 +71,7 @@ judge_kernel(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 			    : "kernel %s has no AF_XDP sockets (CONFIG_XDP_SOCKETS; AF_XDP takes "
 			      "%d.%d or newer)",
 			k->release, AF_XDP_MAJOR, AF_XDP_MINOR);
-		doctor_fix(x, "everyport run --dev af_packet:INTERFACE ...");
+		doctor_fix(x, "%s run --dev af_packet:INTERFACE ...", doctor_program(f));
 	} else {
 		doctor_say(x, "kernel %s has AF_XDP%s", k->release,
 			k->xdp_sockets == EP_DOCTOR_YES
@@ -104,7 +104,13 @@ judge_ports(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 			"--ports %s: what comes back to such a socket (DNS, for one) goes to "
 			"everyport while a session runs",
 			k->local_port_first, k->local_port_last, f->ports);
-		doctor_fix(x, "sudo sysctl -w net.ipv4.ip_local_reserved_ports=%s", f->ports);
+		if (k->reserved_others)
+			doctor_fix(x,
+				"echo \"$(cat " RESERVED_FILE "),%s\" | sudo tee " RESERVED_FILE,
+				f->ports);
+		else
+			doctor_fix(
+				x, "sudo sysctl -w net.ipv4.ip_local_reserved_ports=%s", f->ports);
 	} else if (k->local_port_first == 0) {
 		doctor_say(x, "no UDP socket of this host is bound in --ports %s", f->ports);
 	} else {
@@ -203,49 +209,6 @@ judge_channels(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 	}
 }
 
-/* --- IOMMU ------------------------------------------------------------------------------------------------------------------ */
-
-/* Only PCI devices that are bound to vfio-pci need it; those whose driver shares them, and interfaces that stay with the kernel, do not. */
-static void
-judge_iommu(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
-{
-	const struct ep_doctor_iommu *i = &f->iommu;
-	struct ep_doctor_finding *x = doctor_add(r, "iommu", NULL, EP_DOCTOR_OK);
-	bool needed = false;
-
-	for (uint32_t n = 0; n < f->nic_count; n++) {
-		const struct ep_doctor_driver *d = ep_doctor_driver(f->nic[n].driver);
-
-		needed |= f->nic[n].use == EP_DOCTOR_USE_PCI && (d == NULL || !d->bifurcated);
-	}
-	if (i->group_count > 0) {
-		doctor_say(x, "the IOMMU is on (%u group%s): vfio-pci can be used", i->group_count,
-			i->group_count == 1 ? "" : "s");
-		return;
-	}
-	x->status = needed ? EP_DOCTOR_WARN : EP_DOCTOR_OK;
-	if (i->noiommu == EP_DOCTOR_YES) {
-		doctor_say(x,
-			"there is no IOMMU, and vfio's no-IOMMU mode is on: vfio-pci can be used, "
-			"without protection of memory from the device");
-		return;
-	}
-	doctor_say(x, "there is no IOMMU%s: %s",
-		i->asked_off ? " (the kernel's command line turns it off)" : "",
-		needed ? "vfio-pci needs one, or its no-IOMMU mode"
-		       : "nothing here needs one, since AF_XDP and AF_PACKET leave the NIC with "
-			 "the "
-			 "kernel");
-	if (needed && f->cpu.virtual_machine)
-		doctor_fix(x,
-			"sudo modprobe vfio enable_unsafe_noiommu_mode=1; echo 1 | sudo tee "
-			"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode");
-	else if (needed)
-		doctor_fix(x,
-			"sudo sed -i 's/^GRUB_CMDLINE_LINUX=\"/&intel_iommu=on iommu=pt /' "
-			"/etc/default/grub && sudo update-grub && sudo reboot");
-}
-
 void
 doctor_judge_host(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 {
@@ -256,5 +219,5 @@ doctor_judge_host(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 	doctor_judge_hugepages(f, r);
 	judge_thp(f, r);
 	judge_channels(f, r);
-	judge_iommu(f, r);
+	doctor_judge_iommu(f, r);
 }

@@ -71,7 +71,7 @@ judge_ceiling(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 			"the tester's ceiling is %s over %s at --size %s; it could not be stored "
 			"for later results: %s",
 			pps, c->device, c->size, c->error);
-		doctor_fix(x, "XDG_STATE_HOME=DIRECTORY everyport doctor ...");
+		doctor_fix(x, "XDG_STATE_HOME=DIRECTORY %s doctor ...", doctor_program(f));
 	} else {
 		doctor_say(x,
 			"the tester's ceiling is %s over %s at --size %s; stored in %s and shown "

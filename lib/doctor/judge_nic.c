@@ -13,11 +13,16 @@ kernel_version(const struct ep_doctor_facts *f)
 	return f->kernel.major * 1000 + f->kernel.minor;
 }
 
+bool
+doctor_is_uio(const char *driver)
+{
+	return strcmp(driver, "uio_pci_generic") == 0 || strcmp(driver, "igb_uio") == 0;
+}
+
 static bool
 nic_on_vfio(const struct ep_doctor_nic *n)
 {
-	return strcmp(n->driver, "vfio-pci") == 0 || strcmp(n->driver, "uio_pci_generic") == 0 ||
-		strcmp(n->driver, "igb_uio") == 0;
+	return strcmp(n->driver, "vfio-pci") == 0 || doctor_is_uio(n->driver);
 }
 
 /* What the host would lose with the interface. NULL: nothing. */
@@ -34,7 +39,8 @@ nic_carries(const struct ep_doctor_nic *n)
 /* --- Driver ----------------------------------------------------------------------------------------------------------------- */
 
 static void
-driver_of_interface(const struct ep_doctor_nic *n, struct ep_doctor_finding *x)
+driver_of_interface(
+	const struct ep_doctor_facts *f, const struct ep_doctor_nic *n, struct ep_doctor_finding *x)
 {
 	const struct ep_doctor_driver *d = ep_doctor_driver(n->driver);
 	const char *carries = nic_carries(n);
@@ -54,34 +60,83 @@ driver_of_interface(const struct ep_doctor_nic *n, struct ep_doctor_finding *x)
 			n->name, n->driver, n->pci);
 	} else {
 		doctor_say(x,
-			"%s (%s, %s) carries nothing: AF_XDP takes it as it is; for a program "
-			"that needs it whole: sudo dpdk-devbind.py --bind=vfio-pci %s",
-			n->name, n->driver, n->pci, n->pci);
+			"%s (%s, %s) carries nothing: AF_XDP takes it as it is; what gives it to "
+			"DPDK's own driver: %s doctor --dev %s",
+			n->name, n->driver, n->pci, doctor_program(f), n->pci);
+	}
+}
+
+/* It belongs to the kernel, or to nobody; by what it can be given to DPDK here, and by what command. */
+static void
+say_bind(
+	const struct ep_doctor_facts *f, const struct ep_doctor_nic *n, struct ep_doctor_finding *x)
+{
+	char is[96];
+
+	snprintf(is, sizeof(is), "%s is bound to %s%s%s", n->pci,
+		n->driver[0] != '\0' ? n->driver : "no driver", n->name[0] != '\0' ? " as " : "",
+		n->name);
+	switch (doctor_bind(f, n)) {
+	case DOCTOR_BIND_VFIO:
+		doctor_say(x, "%s, not to vfio-pci", is);
+		doctor_fix(x, "sudo modprobe vfio-pci && sudo dpdk-devbind.py --bind=vfio-pci %s",
+			n->pci);
+		break;
+	case DOCTOR_BIND_NOIOMMU:
+		doctor_say(x,
+			"%s; without an IOMMU, vfio-pci takes it in no-IOMMU mode only, which is "
+			"off, and in which the NIC may write to all memory",
+			is);
+		doctor_fix(x,
+			"sudo modprobe vfio && echo 1 | sudo tee "
+			"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode && sudo modprobe "
+			"vfio-pci && sudo dpdk-devbind.py --bind=vfio-pci %s",
+			n->pci);
+		break;
+	case DOCTOR_BIND_UIO:
+		doctor_say(x,
+			"%s; without an IOMMU, vfio-pci does not take it, and uio_pci_generic "
+			"does: the NIC may then write to all memory",
+			is);
+		doctor_fix(x,
+			"sudo modprobe uio_pci_generic && sudo dpdk-devbind.py "
+			"--bind=uio_pci_generic %s",
+			n->pci);
+		break;
+	case DOCTOR_BIND_NONE:
+		doctor_say(x,
+			"%s, and nothing gives it to DPDK here: vfio-pci needs an IOMMU, and "
+			"uio_pci_generic %s; use the kernel's interface",
+			is,
+			f->iommu.locked_down ? "a kernel that is not locked down (Secure Boot)"
+					     : "a legacy interrupt, which it does not have");
+		doctor_fix_interface(f, n, x);
+		break;
 	}
 }
 
 /* It was named by its PCI address, so it has to be free of the kernel. */
 static void
-driver_to_bind(const struct ep_doctor_nic *n, struct ep_doctor_finding *x)
+driver_to_bind(
+	const struct ep_doctor_facts *f, const struct ep_doctor_nic *n, struct ep_doctor_finding *x)
 {
 	const char *carries = nic_carries(n);
 
 	x->status = EP_DOCTOR_STOP;
-	if (carries != NULL) {
-		doctor_say(x,
-			"%s is %s of the kernel (%s) and carries %s: binding it to vfio-pci would "
-			"cut the host off; use it as --dev %s",
-			n->pci, n->name, n->driver, carries, n->name);
+	if (carries == NULL) {
+		say_bind(f, n, x);
 		return;
 	}
-	doctor_say(x, "%s is bound to %s%s%s, not to vfio-pci", n->pci,
-		n->driver[0] != '\0' ? n->driver : "no driver", n->name[0] != '\0' ? " as " : "",
-		n->name);
-	doctor_fix(x, "sudo modprobe vfio-pci && sudo dpdk-devbind.py --bind=vfio-pci %s", n->pci);
+	doctor_say(x,
+		"%s is %s of the kernel (%s) and carries %s: binding it to vfio-pci would cut the "
+		"host off; use it as --dev %s",
+		n->pci, n->name, n->driver, carries, n->name);
+	doctor_fix(x, "sudo %s doctor --dev %s", doctor_program(f), n->name);
 }
 
 static void
-judge_driver(const struct ep_doctor_nic *n, struct ep_doctor_report *r)
+judge_driver(
+	const struct ep_doctor_facts *f, const struct ep_doctor_nic *n, struct ep_doctor_report *r)
 {
 	const struct ep_doctor_driver *d = ep_doctor_driver(n->driver);
 	struct ep_doctor_finding *x = doctor_add(r, "driver", doctor_nic_name(n), EP_DOCTOR_OK);
@@ -96,7 +151,7 @@ judge_driver(const struct ep_doctor_nic *n, struct ep_doctor_report *r)
 		doctor_fix(x, "sudo dpdk-devbind.py --bind=%s %s",
 			n->former[0] != '\0' ? n->former : "KERNEL_DRIVER", n->pci);
 	} else if (n->use == EP_DOCTOR_USE_PCI && !(d != NULL && d->bifurcated)) {
-		driver_to_bind(n, x);
+		driver_to_bind(f, n, x);
 	} else if (n->name[0] == '\0') {
 		x->status = EP_DOCTOR_WARN;
 		doctor_say(
@@ -104,7 +159,7 @@ judge_driver(const struct ep_doctor_nic *n, struct ep_doctor_report *r)
 		doctor_fix(x, "sudo dpdk-devbind.py --bind=%s %s",
 			n->former[0] != '\0' ? n->former : "KERNEL_DRIVER", n->pci);
 	} else {
-		driver_of_interface(n, x);
+		driver_of_interface(f, n, x);
 	}
 }
 
@@ -359,7 +414,7 @@ judge_nic(
 		doctor_fix(x, n->use == EP_DOCTOR_USE_PCI ? "lspci -D" : "ip -br link");
 		return;
 	}
-	judge_driver(n, r);
+	judge_driver(f, n, r);
 	judge_pmd(n, r);
 	if (n->name[0] == '\0')
 		return;
@@ -377,6 +432,7 @@ judge_nic(
 void
 doctor_judge_nics(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 {
+	struct ep_doctor_finding *x;
 	uint32_t wanted = 0;
 
 	if (f->dev_error[0] != '\0')
@@ -393,6 +449,9 @@ doctor_judge_nics(const struct ep_doctor_facts *f, struct ep_doctor_report *r)
 	}
 	if (wanted > 0 || f->vdev[0] != '\0' || f->dev_error[0] != '\0')
 		return;
-	doctor_say(doctor_add(r, "device", NULL, EP_DOCTOR_WARN),
-		"no NIC was found: loop over the in-memory pair is what can run here");
+	x = doctor_add(r, "device", NULL, EP_DOCTOR_WARN);
+	doctor_say(x,
+		"no NIC was found: loop over the in-memory pair can run here, and an interface "
+		"with no device behind it (veth, tap, VLAN) is looked at when --dev names it");
+	doctor_fix(x, "ip -br link");
 }

@@ -101,6 +101,22 @@ smt(const char *root, const struct ep_doctor_cpu *out)
 	return out->core_of[0] != UINT16_MAX ? EP_DOCTOR_NO : EP_DOCTOR_UNKNOWN;
 }
 
+/* A counter that the kernel found unstable is not among the clocks that it offers. */
+static enum ep_doctor_tri
+tsc_clock(const char *root)
+{
+	char line[256], *save = NULL;
+
+	if (tree_line(root, line, sizeof(line),
+		    "/sys/devices/system/clocksource/clocksource0/available_clocksource") < 0)
+		return EP_DOCTOR_UNKNOWN;
+	for (char *word = strtok_r(line, " ", &save); word != NULL;
+		word = strtok_r(NULL, " ", &save))
+		if (strcmp(word, "tsc") == 0)
+			return EP_DOCTOR_YES;
+	return EP_DOCTOR_NO;
+}
+
 void
 hostinfo_cpu(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_cpu *out)
 {
@@ -112,6 +128,7 @@ hostinfo_cpu(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_cpu *out)
 	cpuinfo(cfg->root, out);
 	tree_line(cfg->root, out->clocksource, sizeof(out->clocksource),
 		"/sys/devices/system/clocksource/clocksource0/current_clocksource");
+	out->tsc_clock = tsc_clock(cfg->root);
 	set_read(cfg->root, "online", &out->online);
 	set_read(cfg->root, "isolated", &out->isolated);
 	set_read(cfg->root, "nohz_full", &out->nohz_full);

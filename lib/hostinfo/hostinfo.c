@@ -31,6 +31,27 @@ hostinfo_rights(struct ep_doctor_rights *out)
 	out->root = geteuid() == 0 && out->net_admin && out->net_raw && out->bpf;
 }
 
+static bool
+tool_there(const char *root, const char *name)
+{
+	static const char *const folder[] = {
+		"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"};
+
+	for (size_t i = 0; i < EP_ARRAY_LEN(folder); i++)
+		if (tree_has(root, "%s/%s", folder[i], name))
+			return true;
+	return false;
+}
+
+void
+hostinfo_tools(const char *root, bool missing[EP_DOCTOR_TOOLS])
+{
+	const bool apt = tree_has(root, "/usr/bin/apt");
+
+	for (size_t i = 0; i < EP_DOCTOR_TOOLS; i++)
+		missing[i] = apt && !tool_there(root, ep_doctor_tool[i].name);
+}
+
 void
 ep_hostinfo_read(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_facts *facts)
 {
@@ -44,6 +65,7 @@ ep_hostinfo_read(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_facts *fact
 	hostinfo_iommu(cfg->root, &facts->iommu);
 	hostinfo_dmi(cfg->root, &facts->dmi);
 	hostinfo_conntrack(cfg, &facts->conntrack);
+	hostinfo_tools(cfg->root, facts->tool_missing);
 	facts->nic_count = 0;
 	hostinfo_nics(cfg, facts);
 	hostinfo_pci(cfg, facts);

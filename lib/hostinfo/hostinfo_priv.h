@@ -40,6 +40,7 @@ void hostinfo_cpu(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_cpu *out);
 void hostinfo_iommu(const char *root, struct ep_doctor_iommu *out);
 void hostinfo_dmi(const char *root, struct ep_doctor_dmi *out);
 void hostinfo_conntrack(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_conntrack *out);
+void hostinfo_tools(const char *root, bool missing[EP_DOCTOR_TOOLS]);
 void hostinfo_nics(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_facts *facts);
 
 /** Interfaceless Ethernet devices of PCI, and those named, behind the interfaces that are in @p facts already. */
@@ -47,6 +48,9 @@ void hostinfo_pci(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_facts *fac
 
 /** What ethtool tells of an interface. */
 void hostinfo_nic_ethtool(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_nic *nic);
+
+/** Whether a PCI device has a legacy interrupt (pin A to D); what cannot be read is not known. */
+enum ep_doctor_tri pci_intx(const char *root, const char *address);
 
 /** Whether a text is a whole PCI address, "0000:00:05.0". */
 bool pci_is_address(const char *text);

@@ -86,6 +86,7 @@ local_ports(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_kernel *out)
 		tree_line(
 			cfg->root, list, list_bytes, "/proc/sys/net/ipv4/ip_local_reserved_ports");
 		out->ports_reserved = ports_within(list, cfg->range);
+		out->reserved_others = list[0] != '\0';
 	}
 	free(list);
 }

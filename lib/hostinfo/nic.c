@@ -39,6 +39,8 @@ from_sys(const char *root, struct ep_doctor_nic *n)
 	tree_link(root, n->driver, sizeof(n->driver), "/sys/class/net/%s/device/driver", n->name);
 	tree_link(root, n->master, sizeof(n->master), "/sys/class/net/%s/master", n->name);
 	pci_of(root, n->name, n->pci, sizeof(n->pci));
+	if (n->pci[0] != '\0')
+		n->intx = pci_intx(root, n->pci);
 	if (tree_number(root, &value, "/sys/class/net/%s/device/numa_node", n->name) == 0)
 		n->node = (int)value;
 	if (tree_number(root, &value, "/sys/class/net/%s/mtu", n->name) == 0 && value > 0)

@@ -9,6 +9,8 @@
 
 /* Base class "network", sub-class "Ethernet". */
 #define CLASS_ETHERNET 0x0200
+/* In the part of the configuration space that every user may read: 0 none, else the pin. */
+#define INTERRUPT_PIN_OFFSET 0x3d
 
 bool
 pci_is_address(const char *text)
@@ -20,6 +22,24 @@ pci_is_address(const char *text)
 		sscanf(text, "%4x:%2x:%2x.%1x%n", &part[0], &part[1], &part[2], &part[3], &end) ==
 		4 &&
 		end == 12;
+}
+
+enum ep_doctor_tri
+pci_intx(const char *root, const char *address)
+{
+	char path[PATH_MAX];
+	FILE *in = tree_path(root, path, "/sys/bus/pci/devices/%s/config", address)
+		? fopen(path, "re")
+		: NULL;
+	int pin = EOF;
+
+	if (in != NULL && fseek(in, INTERRUPT_PIN_OFFSET, SEEK_SET) == 0)
+		pin = fgetc(in);
+	if (in != NULL)
+		fclose(in);
+	if (pin == EOF)
+		return EP_DOCTOR_UNKNOWN;
+	return pin == 0 ? EP_DOCTOR_NO : EP_DOCTOR_YES;
 }
 
 /* The kernel's driver for a device that another one is bound to, for the command that gives it back. */
@@ -76,6 +96,7 @@ fill(const struct ep_hostinfo_cfg *cfg, struct ep_doctor_nic *n)
 		cfg->root, n->driver, sizeof(n->driver), "/sys/bus/pci/devices/%s/driver", n->pci);
 	tree_number(cfg->root, &node, "/sys/bus/pci/devices/%s/numa_node", n->pci);
 	n->node = (int)node;
+	n->intx = pci_intx(cfg->root, n->pci);
 	text_copy(n->former, sizeof(n->former),
 		kernel_driver(hex(cfg->root, n->pci, "vendor"), hex(cfg->root, n->pci, "device")));
 }

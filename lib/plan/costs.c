@@ -12,10 +12,10 @@ cost_floating(const struct build *b)
 	if (b->plan->floating)
 		build_note(b->plan, EP_PLAN_INFO,
 			"%u worker%s without a core of %s own: at high rates the scheduler takes "
-			"time from "
-			"them, which the result shows as probes not sent or missed",
+			"time from %s, which the result shows as probes not sent or missed",
 			b->plan->worker_count, b->plan->worker_count == 1 ? "" : "s",
-			b->plan->worker_count == 1 ? "its" : "their");
+			b->plan->worker_count == 1 ? "its" : "their",
+			b->plan->worker_count == 1 ? "it" : "them");
 }
 
 /* A NIC whose queues other cores, or a core of another node, serve. */
@@ -114,22 +114,47 @@ cost_listed(const struct build *b)
 			"a worker");
 }
 
+static bool
+queue_on(const struct build *b, const struct ep_plan_queue *queue, const struct ep_plan_node *node)
+{
+	return queue->node == node->id ||
+		(queue->node == EP_PLAN_NODE_ANY && b->topo->node_count == 1);
+}
+
+/* A NIC that writes to memory by itself, with packet buffers on the node: ordinary pages do not do for it. NULL: there is none. */
+static const char *
+huge_only_nic(const struct build *b, const struct ep_plan_node *node)
+{
+	for (uint32_t q = 0; q < b->plan->queue_count; q++) {
+		const struct ep_plan_nic *nic = &b->cfg->nic[b->plan->queue[q].nic];
+
+		if (nic->kind == EP_PLAN_NIC_PCI && queue_on(b, &b->plan->queue[q], node))
+			return nic->name;
+	}
+	return NULL;
+}
+
 static void
 cost_huge(const struct build *b, const struct ep_plan_node *node)
 {
+	const char *huge_only = huge_only_nic(b, node);
+	char what[128] = "ordinary pages do, and cost rate";
 	uint64_t bytes = 0;
 
 	for (uint32_t q = 0; q < b->plan->queue_count; q++)
-		if (b->plan->queue[q].node == node->id ||
-			(b->plan->queue[q].node == EP_PLAN_NODE_ANY && b->topo->node_count == 1))
+		if (queue_on(b, &b->plan->queue[q], node))
 			bytes += b->plan->queue[q].pool_bytes;
 	if (bytes <= node->huge_free_bytes)
 		return;
+	if (huge_only != NULL)
+		snprintf(what, sizeof(what),
+			"%s is refused until there are more, for a PCI device takes no other "
+			"memory",
+			huge_only);
 	build_note(b->plan, EP_PLAN_WARN,
-		"node %d has %ju MiB of free huge pages, packet buffers need %ju MiB: ordinary "
-		"pages do, and cost rate",
-		node->id, (uintmax_t)(node->huge_free_bytes / MIB),
-		(uintmax_t)((bytes + MIB - 1) / MIB));
+		"node %d has %ju MiB of free huge pages, packet buffers need %ju MiB: %s", node->id,
+		(uintmax_t)(node->huge_free_bytes / MIB), (uintmax_t)((bytes + MIB - 1) / MIB),
+		what);
 	b->plan->note[b->plan->note_count - 1].memory = true;
 }
 

@@ -183,6 +183,8 @@ succeeds "... nothing else has changed" diff "$tmp/before" "$tmp/after"
 root_doctor --no-measure --fix
 is "$(finding hugepages status) $(<"$huge")" "OK $raised" "a second --fix finds enough and raises nothing"
 like "$(finding hugepages sentence)" "suffice" "... and says so"
+"$bin" loop --duration 100ms --ports 50000-50009 --sweeps 1 --drain 100ms --max-loss 100% --quiet >"$tmp/text" 2>"$tmp/loop.err" || true
+is "$(cat "$tmp/loop.err")" "" "... and a loop that takes them has nothing to say of them"
 echo 0 >"$huge"
 
 # --- Root: an interface -------------------------------------------------------------------------------------------------------

@@ -63,6 +63,27 @@ with_the_kernel(const struct tree *t)
 }
 
 static void
+without_iommu(const struct tree *t)
+{
+	function_put(t, NIC, "ixgbe", "");
+	tree_put(t, DEVICES NIC "/net/enp1s0f0/mtu", "1500\n");
+}
+
+static void
+unbound_without_iommu(const struct tree *t)
+{
+	function_put(t, NIC, "", "");
+	tree_put(t, "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N\n");
+}
+
+static void
+without_iommu_in_its_mode(const struct tree *t)
+{
+	without_iommu(t);
+	tree_put(t, "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n");
+}
+
+static void
 virtio_with_the_kernel(const struct tree *t)
 {
 	function_put(t, NIC, "virtio-pci", "7");
@@ -167,6 +188,13 @@ static const struct {
 		"--bind=vfio-pci 0000:01:00.0"},
 	{unbound, -ENXIO, "no driver is bound to it",
 		"sudo modprobe vfio-pci && sudo dpdk-devbind.py --bind=vfio-pci 0000:01:00.0"},
+	{without_iommu, -ENXIO,
+		"driver ixgbe as enp1s0f0; this host has no IOMMU for it, which vfio-pci needs",
+		"everyport doctor --dev 0000:01:00.0"},
+	{unbound_without_iommu, -ENXIO, "no driver is bound to it; this host has no IOMMU for it",
+		"everyport doctor --dev 0000:01:00.0"},
+	{without_iommu_in_its_mode, -ENXIO, "driver ixgbe as enp1s0f0;",
+		"--bind=vfio-pci 0000:01:00.0"},
 	{ready, 0, "", ""},
 	{ready_with_quiet_neighbours, 0, "", ""},
 	{neighbour_with_the_kernel, -EPERM,

@@ -17,6 +17,19 @@ user(struct ep_doctor_facts *f)
 	f->rights = (struct ep_doctor_rights){0};
 }
 
+/* A free interface stands before the one that was named, and that one is asked of AF_PACKET. */
+static void
+user_of_the_second(struct ep_doctor_facts *f)
+{
+	user(f);
+	f->nic[1] = f->nic[0];
+	f->nic_count = 2;
+	f->nic[0].use = EP_DOCTOR_USE_NONE;
+	f->nic[1].use = EP_DOCTOR_USE_AF_PACKET;
+	snprintf(f->nic[1].name, sizeof(f->nic[1].name), "eth2");
+	f->program = "build/app/everyport";
+}
+
 static void
 user_without_dev(struct ep_doctor_facts *f)
 {
@@ -82,6 +95,13 @@ static void
 ports_overlap(struct ep_doctor_facts *f)
 {
 	f->kernel.local_port_last = 60999;
+}
+
+static void
+ports_overlap_in_part(struct ep_doctor_facts *f)
+{
+	ports_overlap(f);
+	f->kernel.reserved_others = true;
 }
 
 static void
@@ -158,6 +178,26 @@ huge_far(struct ep_doctor_facts *f)
 }
 
 static void
+tools_none(struct ep_doctor_facts *f)
+{
+	memset(f->tool_missing, true, sizeof(f->tool_missing));
+}
+
+static void
+tsc_varies_without_tools(struct ep_doctor_facts *f)
+{
+	f->cpu.invariant_tsc = EP_DOCTOR_NO;
+	tools_none(f);
+}
+
+static void
+huge_none_without_tools(struct ep_doctor_facts *f)
+{
+	huge_none(f);
+	tools_none(f);
+}
+
+static void
 huge_fixed(struct ep_doctor_facts *f)
 {
 	f->memory.fix_tried = true;
@@ -231,10 +271,78 @@ iommu_off_for_pci(struct ep_doctor_facts *f)
 }
 
 static void
-iommu_off_in_guest(struct ep_doctor_facts *f)
+iommu_none(struct ep_doctor_facts *f)
 {
-	iommu_off_for_pci(f);
+	f->iommu.group_count = 0;
+	f->nic[0].use = EP_DOCTOR_USE_PCI;
+}
+
+static void
+iommu_of_intel(struct ep_doctor_facts *f)
+{
+	iommu_none(f);
+	snprintf(f->iommu.table, sizeof(f->iommu.table), "DMAR");
+}
+
+static void
+iommu_of_amd(struct ep_doctor_facts *f)
+{
+	iommu_none(f);
+	snprintf(f->iommu.table, sizeof(f->iommu.table), "IVRS");
+	snprintf(f->kernel.release, sizeof(f->kernel.release), "6.1.0-18-cloud-amd64");
+}
+
+static void
+guest(struct ep_doctor_facts *f)
+{
+	iommu_none(f);
 	f->cpu.virtual_machine = true;
+	f->iommu.noiommu_built = EP_DOCTOR_NO;
+}
+
+static void
+guest_with_noiommu(struct ep_doctor_facts *f)
+{
+	guest(f);
+	f->iommu.noiommu_built = EP_DOCTOR_YES;
+	f->iommu.noiommu = EP_DOCTOR_NO;
+}
+
+static void
+guest_without_intx(struct ep_doctor_facts *f)
+{
+	guest(f);
+	f->nic[0].intx = EP_DOCTOR_NO;
+}
+
+static void
+guest_without_interface(struct ep_doctor_facts *f)
+{
+	guest(f);
+	f->nic[0].name[0] = f->nic[0].driver[0] = '\0';
+	snprintf(f->nic[0].former, sizeof(f->nic[0].former), "ixgbe");
+}
+
+static void
+guest_with_interface_elsewhere(struct ep_doctor_facts *f)
+{
+	guest_without_intx(f);
+	f->nic[0].name[0] = '\0';
+}
+
+static void
+guest_on_uio(struct ep_doctor_facts *f)
+{
+	guest(f);
+	f->nic[0].name[0] = '\0';
+	snprintf(f->nic[0].driver, sizeof(f->nic[0].driver), "uio_pci_generic");
+}
+
+static void
+guest_with_mlx5(struct ep_doctor_facts *f)
+{
+	guest(f);
+	snprintf(f->nic[0].driver, sizeof(f->nic[0].driver), "mlx5_core");
 }
 
 static void
@@ -251,6 +359,13 @@ tsc_varies(struct ep_doctor_facts *f)
 }
 
 static void
+tsc_varies_in_guest(struct ep_doctor_facts *f)
+{
+	tsc_varies(f);
+	f->cpu.virtual_machine = true;
+}
+
+static void
 tsc_unknown(struct ep_doctor_facts *f)
 {
 	f->cpu.invariant_tsc = EP_DOCTOR_UNKNOWN;
@@ -260,6 +375,13 @@ static void
 clock_hpet(struct ep_doctor_facts *f)
 {
 	snprintf(f->cpu.clocksource, sizeof(f->cpu.clocksource), "hpet");
+}
+
+static void
+clock_hpet_alone(struct ep_doctor_facts *f)
+{
+	clock_hpet(f);
+	f->cpu.tsc_clock = EP_DOCTOR_NO;
 }
 
 static void
@@ -375,7 +497,9 @@ static const struct good_case cases[] = {
 	{"an ordinary user", user_without_dev, "rights", EP_DOCTOR_WARN, "loop without --dev",
 		"sudo"},
 	{"an ordinary user who names a device", user, "rights", EP_DOCTOR_STOP, "may not open",
-		"sudo"},
+		"sudo everyport doctor --dev eth1"},
+	{"one who calls everyport by its path", user_of_the_second, "rights", EP_DOCTOR_STOP,
+		"may not open", "sudo build/app/everyport doctor --dev af_packet:eth2"},
 
 	{"Debian 12", NULL, "kernel", EP_DOCTOR_OK, "6.1.0-18-amd64 has AF_XDP", ""},
 	{"an old kernel", old_kernel, "kernel", EP_DOCTOR_STOP, "4.19.0 is older than 5.4",
@@ -389,7 +513,11 @@ static const struct good_case cases[] = {
 	{"other local ports", NULL, "local_ports", EP_DOCTOR_OK, "keeps its own sockets away", ""},
 	{"reserved ports", ports_reserved, "local_ports", EP_DOCTOR_OK, "reserved", ""},
 	{"Linux's own range", ports_overlap, "local_ports", EP_DOCTOR_WARN, "32768-60999",
-		"ip_local_reserved_ports=50000-60000"},
+		"sudo sysctl -w net.ipv4.ip_local_reserved_ports=50000-60000"},
+	{"Linux's own range, of which others are reserved", ports_overlap_in_part, "local_ports",
+		EP_DOCTOR_WARN, "32768-60999",
+		"echo \"$(cat /proc/sys/net/ipv4/ip_local_reserved_ports),50000-60000\" | sudo tee "
+		"/proc/sys/net/ipv4/ip_local_reserved_ports"},
 	{"a media server", ports_in_use, "local_ports", EP_DOCTOR_WARN, "3 UDP sockets", ":50123"},
 
 	{"enough memory", NULL, "memory", EP_DOCTOR_OK, "200 MiB", ""},
@@ -402,6 +530,8 @@ static const struct good_case cases[] = {
 	{"raised", huge_fixed, "hugepages", EP_DOCTOR_OK, "raised from 0 to 512", ""},
 	{"no huge pages", huge_none, "hugepages", EP_DOCTOR_WARN, "100 needed",
 		"echo 100 | sudo tee /proc/sys/vm/nr_hugepages"},
+	{"no huge pages, and no tools", huge_none_without_tools, "hugepages", EP_DOCTOR_WARN,
+		"100 needed", "echo 100 | sudo tee"},
 	{"huge pages taken by others", huge_of_another_user, "hugepages", EP_DOCTOR_WARN,
 		"40 of 512 free", "echo 572 |"},
 	{"huge pages on the other node", huge_far, "hugepages", EP_DOCTOR_WARN,
@@ -429,17 +559,46 @@ static const struct good_case cases[] = {
 	{"an IOMMU", NULL, "iommu", EP_DOCTOR_OK, "12 groups", ""},
 	{"none, and AF_XDP", iommu_off, "iommu", EP_DOCTOR_OK,
 		"turns it off): nothing here needs one", ""},
-	{"none, and PCI", iommu_off_for_pci, "iommu", EP_DOCTOR_WARN, "vfio-pci needs one",
-		"intel_iommu=on"},
-	{"none in a guest", iommu_off_in_guest, "iommu", EP_DOCTOR_WARN, "no-IOMMU mode",
-		"enable_unsafe_noiommu_mode"},
+	{"turned off, and PCI", iommu_off_for_pci, "iommu", EP_DOCTOR_WARN,
+		"(the kernel's command line turns it off), which vfio-pci needs",
+		"(intel_iommu|amd_iommu|iommu)=off"},
+	{"VT-d that the kernel does not use", iommu_of_intel, "iommu", EP_DOCTOR_WARN,
+		"(VT-d) that the firmware tells of is off", "intel_iommu=on"},
+	{"AMD-Vi that the kernel does not use", iommu_of_amd, "iommu", EP_DOCTOR_WARN,
+		"kernel 6.1.0-18-cloud-amd64 does not use it", "apt install linux-image-amd64"},
+	{"none in the firmware", iommu_none, "iommu", EP_DOCTOR_WARN, "turn on VT-d",
+		"reboot --firmware-setup"},
+	{"none in a guest", guest, "iommu", EP_DOCTOR_WARN,
+		"uio_pci_generic can take the NIC, which may then write to all memory; AF_XDP on "
+		"the kernel's interface (--dev eth1)",
+		"sudo everyport doctor --dev eth1"},
+	{"none in a guest whose vfio does without", guest_with_noiommu, "iommu", EP_DOCTOR_WARN,
+		"no-IOMMU mode, which this kernel has", "doctor --dev eth1"},
+	{"none in a guest, for a NIC without a legacy interrupt", guest_without_intx, "iommu",
+		EP_DOCTOR_WARN, "nothing else here gives the NIC to DPDK; AF_XDP",
+		"doctor --dev eth1"},
+	{"none in a guest, for a NIC without an interface", guest_without_interface, "iommu",
+		EP_DOCTOR_WARN, "AF_XDP on the kernel's interface (--dev INTERFACE)",
+		"sudo dpdk-devbind.py --bind=ixgbe 0000:01:00.0"},
+	{"none in a guest, for a NIC whose interface is elsewhere", guest_with_interface_elsewhere,
+		"iommu", EP_DOCTOR_WARN, "(--dev INTERFACE)", "ip -br link"},
+	{"none in a guest, on uio_pci_generic", guest_on_uio, "iommu", EP_DOCTOR_WARN,
+		"uio_pci_generic needs none: it works, without protection", ""},
+	{"none in a guest, for a driver that is shared", guest_with_mlx5, "iommu", EP_DOCTOR_OK,
+		"nothing here needs one", ""},
 	{"no-IOMMU mode", noiommu, "iommu", EP_DOCTOR_WARN, "without protection", ""},
 
 	{"an invariant counter", NULL, "tsc", EP_DOCTOR_OK, "invariant", ""},
 	{"one that varies", tsc_varies, "tsc", EP_DOCTOR_WARN, "not invariant", "cpupower"},
+	{"one that varies, and no tool for it", tsc_varies_without_tools, "tsc", EP_DOCTOR_WARN,
+		"not invariant", "sudo apt install linux-cpupower && sudo cpupower idle-set"},
+	{"one that varies in a guest", tsc_varies_in_guest, "tsc", EP_DOCTOR_WARN,
+		"there: virt-xml GUEST", ""},
 	{"one not known", tsc_unknown, "tsc", EP_DOCTOR_WARN, "cannot be read", ""},
 	{"the counter as clock", NULL, "clocksource", EP_DOCTOR_OK, "\"tsc\"", ""},
 	{"hpet", clock_hpet, "clocksource", EP_DOCTOR_WARN, "\"hpet\"", "echo tsc"},
+	{"hpet, since the counter is unstable", clock_hpet_alone, "clocksource", EP_DOCTOR_WARN,
+		"does not offer the counter", "sudo dmesg | grep"},
 	{"performance", NULL, "governor", EP_DOCTOR_OK, "performance", ""},
 	{"powersave", governor_powersave, "governor", EP_DOCTOR_WARN,
 		"3 of 8 CPUs is \"powersave\"", "scaling_governor"},

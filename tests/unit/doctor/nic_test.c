@@ -57,6 +57,59 @@ by_pci(struct ep_doctor_facts *f)
 }
 
 static void
+by_pci_without_tools(struct ep_doctor_facts *f)
+{
+	by_pci(f);
+	memset(f->tool_missing, true, sizeof(f->tool_missing));
+}
+
+static void
+by_pci_without_iommu(struct ep_doctor_facts *f)
+{
+	by_pci(f);
+	f->iommu.group_count = 0;
+}
+
+static void
+by_pci_in_guest(struct ep_doctor_facts *f)
+{
+	by_pci_without_iommu(f);
+	f->cpu.virtual_machine = true;
+	f->iommu.noiommu_built = EP_DOCTOR_NO;
+	f->nic[0].intx = EP_DOCTOR_YES;
+}
+
+static void
+by_pci_noiommu(struct ep_doctor_facts *f)
+{
+	by_pci_in_guest(f);
+	f->iommu.noiommu_built = EP_DOCTOR_YES;
+}
+
+static void
+by_pci_noiommu_on(struct ep_doctor_facts *f)
+{
+	by_pci_noiommu(f);
+	f->iommu.noiommu = EP_DOCTOR_YES;
+}
+
+static void
+by_pci_without_intx(struct ep_doctor_facts *f)
+{
+	by_pci_in_guest(f);
+	f->nic[0].intx = EP_DOCTOR_NO;
+}
+
+static void
+by_pci_locked_down(struct ep_doctor_facts *f)
+{
+	by_pci_in_guest(f);
+	f->iommu.locked_down = true;
+	SET(f->nic[0].former, "ixgbe");
+	f->nic[0].name[0] = f->nic[0].driver[0] = '\0';
+}
+
+static void
 by_pci_with_route(struct ep_doctor_facts *f)
 {
 	by_pci(f);
@@ -313,7 +366,7 @@ hyperv_at_home(struct ep_doctor_facts *f)
 
 static const struct good_case cases[] = {
 	{"a virtual device", vdev, "device", EP_DOCTOR_OK, "net_memif0", ""},
-	{"no NIC at all", no_nic, "device", EP_DOCTOR_WARN, "no NIC", ""},
+	{"no NIC at all", no_nic, "device", EP_DOCTOR_WARN, "no NIC", "ip -br link"},
 	{"a device that is not there", missing, "device", EP_DOCTOR_STOP,
 		"eth1: there is no such device", "ip -br link"},
 	{"one that DPDK cannot have", refused, "device", EP_DOCTOR_STOP, "another program", ""},
@@ -329,7 +382,27 @@ static const struct good_case cases[] = {
 	{"a NIC by its address", by_pci, "driver", EP_DOCTOR_STOP, "not to vfio-pci",
 		"dpdk-devbind.py --bind=vfio-pci 0000:01:00.0"},
 	{"the default route by its address", by_pci_with_route, "driver", EP_DOCTOR_STOP,
-		"cut the host off", ""},
+		"cut the host off", "sudo everyport doctor --dev eth1"},
+	{"a NIC by its address, and no tool to bind it", by_pci_without_tools, "driver",
+		EP_DOCTOR_STOP, "not to vfio-pci",
+		"sudo apt install dpdk && sudo modprobe vfio-pci && sudo dpdk-devbind.py"},
+	{"without an IOMMU", by_pci_in_guest, "driver", EP_DOCTOR_STOP,
+		"vfio-pci does not take it, and uio_pci_generic does",
+		"sudo modprobe uio_pci_generic && sudo dpdk-devbind.py --bind=uio_pci_generic "
+		"0000:01:00.0"},
+	{"without an IOMMU, on a machine that may have one", by_pci_without_iommu, "driver",
+		EP_DOCTOR_STOP, "uio_pci_generic does", "--bind=uio_pci_generic 0000:01:00.0"},
+	{"without an IOMMU, in a kernel whose vfio does without", by_pci_noiommu, "driver",
+		EP_DOCTOR_STOP, "in no-IOMMU mode only, which is off",
+		"echo 1 | sudo tee /sys/module/vfio/parameters/enable_unsafe_noiommu_mode && "
+		"sudo modprobe vfio-pci && sudo dpdk-devbind.py --bind=vfio-pci 0000:01:00.0"},
+	{"without an IOMMU, in that mode", by_pci_noiommu_on, "driver", EP_DOCTOR_STOP,
+		"not to vfio-pci", "--bind=vfio-pci 0000:01:00.0"},
+	{"without an IOMMU or a legacy interrupt", by_pci_without_intx, "driver", EP_DOCTOR_STOP,
+		"uio_pci_generic a legacy interrupt, which it does not have",
+		"sudo everyport doctor --dev eth1"},
+	{"without an IOMMU, locked down, without an interface", by_pci_locked_down, "driver",
+		EP_DOCTOR_STOP, "not locked down (Secure Boot)", "--bind=ixgbe 0000:01:00.0"},
 	{"bound to vfio-pci", on_vfio, "driver", EP_DOCTOR_WARN, "has no interface",
 		"dpdk-devbind.py --bind=ixgbe 0000:01:00.0"},
 	{"no driver", unbound, "driver", EP_DOCTOR_WARN, "no driver of the kernel",

@@ -262,6 +262,7 @@ a_bare_host_shows_free_bound_and_unbound_functions(void **state)
 	const struct tree *t = *state;
 	const struct ep_hostinfo_cfg cfg = {
 		.dev_count = 1, .dev = {{"0000:01:00.0", EP_DOCTOR_USE_PCI}}};
+	uint8_t config[64] = {0};
 	struct ep_doctor_facts *f;
 
 	interface(t, "eno1", "0000:01:00.0", NULL, "ixgbe");
@@ -278,8 +279,15 @@ a_bare_host_shows_free_bound_and_unbound_functions(void **state)
 	assert_int_equal(nic(f, "0000:01:00.1")->node, 1);
 	assert_string_equal(nic(f, "0000:02:00.0")->driver, "");
 	assert_string_equal(nic(f, "0000:02:00.0")->former, "ice");
+	assert_int_equal(nic(f, "0000:02:00.0")->intx, EP_DOCTOR_UNKNOWN);
 	free(f);
+	config[0x3d] = 1;
+	tree_put_bytes(t, "/sys/bus/pci/devices/0000:01:00.0/config", config, sizeof(config));
+	config[0x3d] = 0;
+	tree_put_bytes(t, "/sys/bus/pci/devices/0000:02:00.0/config", config, sizeof(config));
 	f = tree_facts(t, &cfg);
+	assert_int_equal(nic(f, "eno1")->intx, EP_DOCTOR_YES);
+	assert_int_equal(nic(f, "0000:02:00.0")->intx, EP_DOCTOR_NO);
 	assert_int_equal(nic(f, "eno1")->use, EP_DOCTOR_USE_PCI); /* named by its address */
 	free(f);
 }
@@ -445,7 +453,7 @@ an_untuned_bare_host_is_told_about_each_thing(void **state)
 	found(f, "isolation", EP_DOCTOR_WARN, "isolcpus=2-3");
 	found(f, "smt", EP_DOCTOR_WARN, "2 and 3 are threads of one core");
 	found(f, "hugepages", EP_DOCTOR_STOP, "echo 50 |");
-	found(f, "driver", EP_DOCTOR_STOP, "dpdk-devbind.py --bind=vfio-pci 0000:01:00.1");
+	found(f, "driver", EP_DOCTOR_STOP, "dpdk-devbind.py --bind=uio_pci_generic 0000:01:00.1");
 	free(f);
 	tree_put(t, "/sys/kernel/iommu_groups/0/type", "DMA\n");
 	tree_put(t, "/sys/devices/system/cpu/isolated", "2-3\n");
@@ -453,6 +461,7 @@ an_untuned_bare_host_is_told_about_each_thing(void **state)
 	tree_put(t, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance\n");
 	f = tree_facts(t, &cfg);
 	found(f, "iommu", EP_DOCTOR_OK, "1 group)");
+	found(f, "driver", EP_DOCTOR_STOP, "dpdk-devbind.py --bind=vfio-pci 0000:01:00.1");
 	found(f, "governor", EP_DOCTOR_OK, "performance");
 	found(f, "isolation", EP_DOCTOR_OK, "2-3 are isolated");
 	free(f);

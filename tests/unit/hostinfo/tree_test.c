@@ -80,6 +80,7 @@ the_kernel_tells_its_version_and_its_ports(void **state)
 	assert_int_equal(f->kernel.local_port_first, 32768);
 	assert_int_equal(f->kernel.local_port_last, 60999);
 	assert_false(f->kernel.ports_reserved); /* 60000 is not */
+	assert_true(f->kernel.reserved_others);
 	assert_int_equal(f->kernel.ports_in_use, 2);
 	assert_int_equal(f->kernel.port_in_use, 60000);
 	free(f);
@@ -217,6 +218,8 @@ a_tuned_host_is_read_as_it_is(void **state)
 	tree_put(t, CPU "nohz_full", "2-3\n");
 	tree_put(t, CPU "smt/active", "1\n");
 	tree_put(t, "/sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n");
+	tree_put(t, "/sys/devices/system/clocksource/clocksource0/available_clocksource",
+		"tsc-early hpet acpi_pm \n");
 	for (int i = 0; i < 4; i++) {
 		snprintf(path, sizeof(path), CPU "cpu%d/cpufreq/scaling_governor", i);
 		tree_put(t, path, i == 1 ? "powersave\n" : "performance\n");
@@ -226,6 +229,7 @@ a_tuned_host_is_read_as_it_is(void **state)
 	}
 	f = tree_facts(t, NULL);
 	assert_int_equal(f->cpu.invariant_tsc, EP_DOCTOR_YES);
+	assert_int_equal(f->cpu.tsc_clock, EP_DOCTOR_NO);
 	assert_false(f->cpu.virtual_machine);
 	assert_int_equal(f->cpu.count, 4);
 	assert_true(ep_doctor_cpuset_has(&f->cpu.isolated, 3));
@@ -320,6 +324,76 @@ iommu_firmware_and_tracking_are_read(void **state)
 	free(f);
 }
 
+/* A group of vfio's no-IOMMU mode has no IOMMU; whether there is such a mode is known before vfio is loaded. */
+static void
+what_there_is_without_an_iommu_is_read(void **state)
+{
+	const struct tree *t = *state;
+	struct ep_doctor_facts *f = tree_facts(t, NULL);
+
+	assert_int_equal(f->iommu.noiommu_built, EP_DOCTOR_UNKNOWN);
+	assert_string_equal(f->iommu.table, "");
+	assert_false(f->iommu.locked_down);
+	free(f);
+
+	tree_put(t, "/sys/kernel/iommu_groups/0/name", "vfio-noiommu\n");
+	tree_put(t, "/sys/firmware/acpi/tables/DMAR", "");
+	tree_put(t, "/sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
+	tree_put(t, "/proc/sys/kernel/osrelease", "6.1.0-18-amd64\n");
+	tree_put(t, "/boot/config-6.1.0-18-amd64",
+		"CONFIG_VFIO=m\n# CONFIG_VFIO_NOIOMMU is not set\n");
+	f = tree_facts(t, NULL);
+	assert_int_equal(f->iommu.group_count, 0);
+	assert_string_equal(f->iommu.table, "DMAR");
+	assert_true(f->iommu.locked_down);
+	assert_int_equal(f->iommu.noiommu_built, EP_DOCTOR_NO);
+	free(f);
+
+	tree_put(t, "/sys/kernel/security/lockdown", "[none] integrity confidentiality\n");
+	tree_put(t, "/boot/config-6.1.0-18-amd64", "CONFIG_VFIO=m\nCONFIG_VFIO_NOIOMMU=y\n");
+	f = tree_facts(t, NULL);
+	assert_false(f->iommu.locked_down);
+	assert_int_equal(f->iommu.noiommu_built, EP_DOCTOR_YES);
+	free(f);
+
+	/* The module that is loaded knows better. */
+	tree_put(t, "/sys/module/vfio/refcnt", "0\n");
+	f = tree_facts(t, NULL);
+	assert_int_equal(f->iommu.noiommu_built, EP_DOCTOR_NO);
+	free(f);
+	tree_put(t, "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N\n");
+	f = tree_facts(t, NULL);
+	assert_int_equal(f->iommu.noiommu_built, EP_DOCTOR_YES);
+	assert_int_equal(f->iommu.noiommu, EP_DOCTOR_NO);
+	free(f);
+}
+
+static bool
+missing(const struct ep_doctor_facts *f, const char *name)
+{
+	for (size_t i = 0; i < EP_DOCTOR_TOOLS; i++)
+		if (strcmp(ep_doctor_tool[i].name, name) == 0)
+			return f->tool_missing[i];
+	fail_msg("%s is not in the table", name);
+	return false;
+}
+
+static void
+tools_are_looked_for_where_apt_can_install_them(void **state)
+{
+	const struct tree *t = *state;
+	struct ep_doctor_facts *f = tree_facts(t, NULL);
+
+	assert_false(missing(f, "ethtool"));
+	free(f);
+	tree_put(t, "/usr/bin/apt", "");
+	tree_put(t, "/usr/sbin/ethtool", "");
+	f = tree_facts(t, NULL);
+	assert_false(missing(f, "ethtool"));
+	assert_true(missing(f, "dpdk-devbind.py"));
+	free(f);
+}
+
 /* Addresses are written as the words of this host's memory: these rows are of a little-endian one. */
 static void
 the_ssh_session_is_told_by_its_established_connection(void **state)
@@ -387,6 +461,10 @@ main(void)
 			interrupts_on_data_cpus_are_found_by_column_and_affinity, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			iommu_firmware_and_tracking_are_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_there_is_without_an_iommu_is_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			tools_are_looked_for_where_apt_can_install_them, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			the_ssh_session_is_told_by_its_established_connection, setup, teardown),
 	};

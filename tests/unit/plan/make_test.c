@@ -434,6 +434,28 @@ plan_names_a_node_with_too_few_huge_pages(void **state)
 	assert_true(has_note(&f->plan, EP_PLAN_WARN, "node 1 has 4 MiB"));
 }
 
+/* Other devices are content with ordinary pages; a NIC that writes to memory by itself is not, whatever shares its node. */
+static void
+plan_says_who_does_without_huge_pages(void **state)
+{
+	struct fixture *f = *state;
+
+	machine(f, 1, 8, 1);
+	nic(f, "eth1", EP_PLAN_NODE_ANY, 10 * GBPS, 1)->kind = EP_PLAN_NIC_KERNEL;
+	nic(f, "net_memif0", EP_PLAN_NODE_ANY, 0, 1)->kind = EP_PLAN_NIC_VIRTUAL;
+	f->topo.node[0].huge_free_bytes = 0;
+	plan_of(f);
+	assert_true(has_note(&f->plan, EP_PLAN_WARN, "MiB: ordinary pages do, and cost rate"));
+	assert_false(has_note(&f->plan, EP_PLAN_WARN, "no other memory"));
+
+	nic(f, "0000:81:00.0", EP_PLAN_NODE_ANY, 10 * GBPS, 1);
+	plan_of(f);
+	assert_true(has_note(&f->plan, EP_PLAN_WARN,
+		"MiB: 0000:81:00.0 is refused until there are more, for a PCI device takes no "
+		"other memory"));
+	assert_false(has_note(&f->plan, EP_PLAN_WARN, "ordinary pages"));
+}
+
 static void
 plan_carries_the_rules_of_the_range(void **state)
 {
@@ -543,6 +565,7 @@ main(void)
 		cmocka_unit_test(plan_of_named_cores_says_what_they_cost),
 		cmocka_unit_test(plan_of_named_cores_gives_each_nic_its_own_side_first),
 		cmocka_unit_test(plan_names_a_node_with_too_few_huge_pages),
+		cmocka_unit_test(plan_says_who_does_without_huge_pages),
 		cmocka_unit_test(plan_carries_the_rules_of_the_range),
 		cmocka_unit_test(plan_of_random_machines_holds_its_promises),
 		cmocka_unit_test(plan_refuses_with_a_sentence),

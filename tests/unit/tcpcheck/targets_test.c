@@ -10,6 +10,19 @@
 
 #include <cmocka.h>
 
+/* Member by member: what lies between them is nobody's. */
+static void
+targets_equal(const struct ep_tcpcheck_targets *a, const struct ep_tcpcheck_targets *b)
+{
+	assert_int_equal(a->count, b->count);
+	for (uint32_t i = 0; i < a->count; i++) {
+		assert_int_equal(a->target[i].transport, b->target[i].transport);
+		assert_int_equal(a->target[i].port, b->target[i].port);
+		assert_int_equal(a->target[i].check, b->target[i].check);
+		assert_int_equal(a->target[i].required, b->target[i].required);
+	}
+}
+
 static void
 list_is_read_as_it_is_written(void **state)
 {
@@ -45,7 +58,7 @@ list_is_read_as_it_is_written(void **state)
 		assert_int_equal(
 			ep_tcpcheck_targets_parse(text, "--x", cases[i].transport, &again, NULL),
 			0);
-		assert_memory_equal(&t, &again, sizeof(t));
+		targets_equal(&t, &again);
 	}
 }
 
