@@ -3,6 +3,7 @@
 #include "loop.h"
 #include "output.h"
 #include "pairing.h"
+#include "peer.h"
 #include "session.h"
 #include "steering.h"
 #include "tcp.h"
@@ -318,31 +319,54 @@ loop_impair(struct loop *l, struct ep_result *r)
 
 /* The server's ports are checked from the first device, so that the way there leads through the device under test. */
 static int
-loop_checker(struct loop *l, struct ep_err *err)
+loop_peer(const struct loop *l, struct ep_dev_spec *spec, struct peer *peer, struct ep_err *err)
 {
+	const char *name = l->config->peer, *first = l->config->dev[0];
 	struct ep_netlink_route route;
+	int ret = ep_dev_spec_parse(first, spec, err);
+
+	if (ret == 0 && spec->ifname[0] == '\0')
+		ret = ep_err_set(err, -EINVAL,
+			"--peer %s: is checked by the kernel, and the first device (%s) is none of "
+			"its interfaces",
+			name, first);
+	if (ret == 0)
+		ret = peer_choose(l->config, name, "--peer", spec->ifname, peer, err);
+	if (ret == 0 && ep_netlink_route(&peer->ip, 0, &route, NULL) == 0 && route.local)
+		ret = ep_err_set(err, -EINVAL,
+			"--peer %s: is this host itself, and its kernel does not send that over a "
+			"device",
+			name);
+	return ret;
+}
+
+static void
+loop_peer_facts(const struct peer *peer, struct ep_result *result)
+{
+	char text[EP_WIRE_IP_TEXT_BYTES];
+
+	ep_wire_ip_format(text, sizeof(text), &peer->ip);
+	ep_result_host_text(result, "peer_address", text);
+	if (peer->note[0] != '\0')
+		ep_result_warn(result, "%s; give one as --peer to check it", peer->note);
+}
+
+static int
+loop_checker(struct loop *l, struct ep_result *result, struct ep_err *err)
+{
 	struct ep_dev_spec spec;
-	struct ep_wire_ip peer;
+	struct peer peer;
 	int ret;
 
 	if (l->config->peer == NULL)
 		return 0;
 	ret = tcp_files(l->config, err);
 	if (ret == 0)
-		ret = host_resolve(l->config->peer, "--peer", &peer, err);
-	if (ret == 0)
-		ret = ep_dev_spec_parse(l->config->dev[0], &spec, err);
-	if (ret == 0 && spec.ifname[0] == '\0')
-		ret = ep_err_set(err, -EINVAL,
-			"--peer %s: is checked by the kernel, and the first device (%s) is none of "
-			"its interfaces",
-			l->config->peer, l->config->dev[0]);
-	if (ret == 0 && ep_netlink_route(&peer, 0, &route, NULL) == 0 && route.local)
-		ret = ep_err_set(err, -EINVAL,
-			"--peer %s: is this host itself, and its kernel does not send that over a "
-			"device",
-			l->config->peer);
-	return ret == 0 ? tcp_checker(l->config, &peer, spec.ifname, &l->session.check, err) : ret;
+		ret = loop_peer(l, &spec, &peer, err);
+	if (ret < 0)
+		return ret;
+	loop_peer_facts(&peer, result);
+	return tcp_checker(l->config, &peer.ip, spec.ifname, &l->session.check, err);
 }
 
 static int
@@ -372,7 +396,7 @@ loop_session(
 		ret = common_sweep_rate(l->config, info.speed_bps, &s->sweep_rate_pps, err);
 	if (ret < 0)
 		return ret;
-	ret = loop_checker(l, err);
+	ret = loop_checker(l, result, err);
 	if (ret == 0)
 		ret = session_init(s);
 	if (ret == 0 && ep_xport_random(s->session_key, sizeof(s->session_key)) < 0)
@@ -410,6 +434,15 @@ loop_result(
 	return 0;
 }
 
+/* Of a loop that could not begin. -ENOENT is the name of --peer, which nobody has. */
+static int
+loop_exit_code(int ret)
+{
+	if (ret == -ENOENT)
+		return EXIT_PEER;
+	return ret == -EINVAL ? EXIT_USAGE : EXIT_ENVIRONMENT;
+}
+
 static int
 loop_measure(struct loop *l, struct ep_err *err)
 {
@@ -427,7 +460,7 @@ loop_measure(struct loop *l, struct ep_err *err)
 		if (status == SESSION_FAILED)
 			code = common_fail(l->config, &l->session.err, EXIT_ENVIRONMENT);
 	} else {
-		code = common_fail(l->config, err, ret == -EINVAL ? EXIT_USAGE : EXIT_ENVIRONMENT);
+		code = common_fail(l->config, err, loop_exit_code(ret));
 	}
 	ep_result_destroy(result);
 	return code;

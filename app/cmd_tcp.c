@@ -278,7 +278,7 @@ alone_run(struct alone *a, struct ep_err *err)
 	static const struct ep_range none = {0};
 	int code;
 
-	if (peer_choose(a->config, a->config->host, "HOST", &a->peer, err) < 0)
+	if (peer_choose(a->config, a->config->host, "HOST", NULL, &a->peer, err) < 0)
 		return common_fail(a->config, err, err->code == -EINVAL ? EXIT_USAGE : EXIT_PEER);
 	if (tcp_checker(a->config, &a->peer.ip, NULL, &a->check, err) < 0)
 		return common_fail(a->config, err, EXIT_ENVIRONMENT);

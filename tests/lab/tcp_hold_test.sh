@@ -132,12 +132,24 @@ loop()
 	ip netns exec "$loop_ns-a" "$EP_BIN" loop --dev af_packet:l0 --dev af_packet:l1 --ports 50000-50099 --sweep-rate 1kpps --sweeps 1 \
 		--rate 1kpps --duration 2s --drain 500ms --json "$json" "$@" >"$tmp/report" 2>&1 || code=$?
 }
-loop --peer 198.18.7.3 --tcp 9000=connect --udp-stun none
+# By a name whose first address is dead and whose second is this host itself.
+printf '%s many.example\n' 198.18.7.9 198.18.7.1 198.18.7.3 >"$tmp/hosts"
+cat >"$tmp/named" <<END
+#!/bin/sh
+exec unshare -m sh -c 'mount --bind "\$0" /etc/hosts && exec "\$@"' "$tmp/hosts" "$EP_BIN" "\$@"
+END
+chmod +x "$tmp/named"
+EP_BIN=$tmp/named loop --peer many.example --tcp 9000=connect --udp-stun none
 fallback_code_is 0 "loop checks a server behind the device under test"
 is "$(jq -c '[.tcp[] | [.phase, .check, .status]]' "$json")" \
 	'[["before","connect","open"],["during","connect","open"],["after","connect","open"],["during","held","open"]]' \
 	"... before, during and after, and holds a connection"
+like "$(value '[.host.peer_address, .warnings[]]')" '^."198.18.7.3".*many.example has 3 addresses, and this is about 198.18.7.3, the first that connects' \
+	"... at the first address of its name that connects, and says so"
 number_is "$(jq '[.tcp[] | select(.phase == "during") | .connects.attempts // 0] | add' "$json")" -ge 15 "... connecting all the time"
+EP_BIN=$tmp/named loop --peer nowhere.invalid --tcp 9000=connect --udp-stun none
+is "$code" 4 "a name that nobody has: exit 4"
+like "$(cat "$tmp/report")" '--peer nowhere.invalid: cannot be resolved' "... with a sentence"
 ip netns exec "$loop_ns-b" nft -f - <<'END'
 add table bridge hole
 add chain bridge hole f { type filter hook forward priority 0; policy accept; }
