@@ -244,13 +244,22 @@ struct ep_tcpcheck_load {
 	uint64_t first_bad_ns;            /**< Since ep_tcpcheck_load_start() [ns]. */
 };
 
-/** Begin: @p rate_hz a target, evenly spread. Counts begin anew. @param rate_hz In (0, 10000] [1/s]. */
-void ep_tcpcheck_load_start(struct ep_tcpcheck *c, double rate_hz, uint64_t now_ns);
+/**
+ * Begin: @p rate_hz a target, evenly spread from @p start_ns on, which may be past: what was due since is started at the next poll.
+ * Counts begin anew.
+ *
+ * @param rate_hz
+ *   In (0, 10000] [1/s].
+ */
+void ep_tcpcheck_load_start(struct ep_tcpcheck *c, double rate_hz, uint64_t start_ns);
 
-/** Start no more; those under way end by themselves. */
-void ep_tcpcheck_load_stop(struct ep_tcpcheck *c);
+/**
+ * Start none that is due at @p end_ns or later. What was due before and could not be started yet still is, so that a caller that comes
+ * late makes as many attempts as its rate says; those under way end by themselves.
+ */
+void ep_tcpcheck_load_stop(struct ep_tcpcheck *c, uint64_t end_ns);
 
-/** Whether it was stopped and none is under way. */
+/** Whether it was stopped, all that was due is started, and none is under way. */
 bool ep_tcpcheck_load_done(const struct ep_tcpcheck *c);
 
 /** Counts of target @p i (an index into the targets of the configuration). */

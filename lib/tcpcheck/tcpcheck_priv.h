@@ -213,7 +213,7 @@ struct tc_load {
 	struct tc_io tick;
 	bool running;
 	double rate_hz;
-	uint64_t start_ns;
+	uint64_t start_ns, end_ns; /**< UINT64_MAX: it goes on. */
 	uint32_t under_way;
 	struct tc_load_one one[EP_TCPCHECK_TARGETS_MAX];
 };
