@@ -45,7 +45,13 @@ list_is_read_as_it_is_written(void **state)
 		assert_int_equal(
 			ep_tcpcheck_targets_parse(text, "--x", cases[i].transport, &again, NULL),
 			0);
-		assert_memory_equal(&t, &again, sizeof(t));
+		assert_int_equal(again.count, t.count);
+		for (uint32_t k = 0; k < t.count; k++) {
+			assert_int_equal(again.target[k].transport, t.target[k].transport);
+			assert_int_equal(again.target[k].port, t.target[k].port);
+			assert_int_equal(again.target[k].check, t.target[k].check);
+			assert_true(again.target[k].required && t.target[k].required);
+		}
 	}
 }
 
