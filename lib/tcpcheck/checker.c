@@ -269,6 +269,9 @@ io_timer(struct ep_tcpcheck *c, struct tc_io *io, uint64_t now_ns)
 	case TC_TICK_CAPACITY:
 		tc_capacity_tick(c, now_ns);
 		break;
+	case TC_TICK_IDLE:
+		tc_idle_tick(c, now_ns);
+		break;
 	}
 }
 

@@ -32,7 +32,7 @@
 #define TC_SAY_MAX 1024
 
 /** Whose an io is. */
-enum tc_kind { TC_PROBE, TC_LINE, TC_TICK_LOAD, TC_TICK_CAPACITY };
+enum tc_kind { TC_PROBE, TC_LINE, TC_TICK_LOAD, TC_TICK_CAPACITY, TC_TICK_IDLE };
 
 /** A descriptor in epoll, or a timer, or both. */
 struct tc_io {
@@ -310,4 +310,5 @@ void tc_capacity_tick(struct ep_tcpcheck *c, uint64_t now_ns);
 void tc_capacity_free(struct ep_tcpcheck *c);
 void tc_idle_event(struct ep_tcpcheck *c, struct tc_line *line, uint64_t now_ns);
 void tc_idle_timer(struct ep_tcpcheck *c, struct tc_line *line, uint64_t now_ns);
+void tc_idle_tick(struct ep_tcpcheck *c, uint64_t now_ns);
 void tc_idle_free(struct ep_tcpcheck *c);

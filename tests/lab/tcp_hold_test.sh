@@ -39,13 +39,14 @@ load_goes_on()
 
 serve --tcp 80,443,7881,7890=ice-tcp,8080=http,8443=tls
 
-# A firewall that forgets connections after 12 s, and takes no packet of one that it does not know for a new one. The ladder of idle ages
-# stands beside the run; it has ports for itself, and sends nothing while it waits.
+# A firewall that forgets connections after 12 s, and takes no packet of one that it does not know for a new one: at one port it says so. The
+# ladder of idle ages stands beside the run; it has ports for itself, and sends nothing while it waits.
 "$lab" exec firewall sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_established=12 net.netfilter.nf_conntrack_tcp_loose=0
 "$lab" exec firewall nft -f - <<'END'
 add table inet strict
-add chain inet strict f { type filter hook forward priority 10; policy accept; }
-add rule inet strict f tcp flags & (syn|ack) == ack ct state invalid,new counter drop
+add chain inet strict f { type filter hook forward priority -10; policy accept; }
+add rule inet strict f tcp dport 8080 ct state invalid counter reject with tcp reset
+add rule inet strict f ct state invalid counter drop
 END
 idle_code=0
 start "$tmp/idle.log" "$lab" exec initiator "$EP_BIN" tcp "$responder" --tcp 7890=ice-tcp,8080=http,8443=tls --udp-stun none --idle 20s \
@@ -93,11 +94,17 @@ succeeds "... as the schema says" "$check" "$json" schema
 
 wait "$idle_pid" || idle_code=$?
 is "$idle_code" 0 "the idle ladder is a measurement: exit 0"
-for port in 8080 8443 7890; do
-	is "$(jq -c "[.tcp[] | select(.port == $port and .check == \"idle\") | [.idle.age_s, .idle.alive, .idle.lost, .status]]" "$tmp/idle.json")" \
-		'[[5,4,0,"open"],[10,4,0,"open"],[15,0,4,"stalled"],[20,0,4,"stalled"]]' \
+# ages PORT: what became of each age: age, alive, lost, reset, status.
+ages()
+{
+	jq -c "[.tcp[] | select(.port == $1 and .check == \"idle\") | [.idle.age_s, .idle.alive, .idle.lost, .idle.reset, .status]]" "$tmp/idle.json"
+}
+for port in 8443 7890; do
+	is "$(ages $port)" '[[5,4,0,0,"open"],[10,4,0,0,"open"],[15,0,4,0,"stalled"],[20,0,4,0,"stalled"]]' \
 		"TCP $port: connections live for 10 s of silence and not for 15 s, as the firewall's 12 s say"
 done
+is "$(ages 8080)" '[[5,4,0,0,"open"],[10,4,0,0,"open"],[15,0,0,4,"reset"],[20,0,0,4,"reset"]]' "TCP 8080: and where the firewall rejects, it is said"
+like "$(jq '.tcp[] | select(.port == 8080 and .idle.age_s == 15) | .detail' "$tmp/idle.json")" '4 reset when they spoke again' "... and when"
 stop "$serve_pid" INT
 
 # ---- loop ------------------------------------------------------------------------------------------------------------------------
