@@ -13,6 +13,8 @@
 /* The responder waits 15 s for an initiator that says nothing, and the connects under load take up to 4 s to end. */
 #define PHASE_NS (10 * EP_NS_PER_S)
 #define STEP_MS 10
+/* One of so many connects that began late is worth a warning. */
+#define LATE_SHARE 10
 
 int
 tcp_checker(const struct config *config, const struct ep_wire_ip *peer, const char *device,
@@ -215,6 +217,19 @@ load_advice(const struct session *s, struct ep_result_tcp *row)
 		"table of its gateway or instance size");
 }
 
+/* A few that began late on a busy host change nothing; what the host failed is told in any case. */
+static void
+load_warn(struct session *s, const struct ep_tcpcheck_load *load)
+{
+	if (load->own_failures == 0 && load->late * LATE_SHARE < load->attempts)
+		return;
+	ep_result_warn(s->result,
+		"of the %lu connects to %s %u under load this host itself failed %lu and began %lu "
+		"more than 100 ms late: these say little of the path",
+		(unsigned long)load->attempts, load->transport == EP_TCPCHECK_UDP ? "UDP" : "TCP",
+		load->port, (unsigned long)load->own_failures, (unsigned long)load->late);
+}
+
 void
 tcp_during_end(struct session *s, enum session_status status)
 {
@@ -235,13 +250,7 @@ tcp_during_end(struct session *s, enum session_status status)
 		tcp_row_of_load(&row, &load, &s->config->targets.target[i], "during");
 		load_advice(s, &row);
 		ep_result_add_tcp(s->result, &row);
-		if (load.own_failures + load.late > 0)
-			ep_result_warn(s->result,
-				"of the connects to %s %u under load this host itself failed %lu "
-				"and "
-				"began %lu late, so that they say little of the path",
-				load.transport == EP_TCPCHECK_UDP ? "UDP" : "TCP", load.port,
-				(unsigned long)load.own_failures, (unsigned long)load.late);
+		load_warn(s, &load);
 	}
 }
 

@@ -194,6 +194,16 @@ tcp_row_of_hold(struct ep_result_tcp *row, const struct ep_tcpcheck_hold *hold,
 	row_status(row, hold->status);
 	row->required = target->required;
 	ep_tcpcheck_advice(&like, row->advice, sizeof(row->advice));
+	/* One that was there lacks no rule. */
+	if (hold->status == EP_TCPCHECK_STALLED)
+		snprintf(row->advice, sizeof(row->advice),
+			"it was established, so no rule is missing: look at what drops a "
+			"connection "
+			"that is known: a firewall that is full or was reloaded (dmesg | grep "
+			"'table "
+			"full'; nft list ruleset | grep -E 'ct count|limit'), a failover, a route "
+			"that "
+			"changed");
 	hold_detail(row->detail, sizeof(row->detail), hold, load_ns);
 	row->held = (struct ep_result_held){.known = true,
 		.held_s = seconds(hold->held_ns),
