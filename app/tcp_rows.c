@@ -329,10 +329,15 @@ age_status(const struct ep_tcpcheck_age *age)
 static void
 age_detail(char *buf, size_t len, const struct ep_tcpcheck_age *age)
 {
-	size_t used =
-		(size_t)snprintf(buf, len, "%u of %u connections alive after %.0f s of silence",
-			age->alive, age->connections, seconds(age->age_ns));
+	size_t used;
 
+	if (age->connections == 0) {
+		snprintf(buf, len, "none of %u connections came to be: %s", age->failed,
+			ep_tcpcheck_status_name(age->failed_status));
+		return;
+	}
+	used = (size_t)snprintf(buf, len, "%u of %u connections alive after %.0f s of silence",
+		age->alive, age->connections, seconds(age->age_ns));
 	if (age->lost > 0)
 		used += (size_t)snprintf(buf + used, len - used,
 			"; %u dropped on the way without a word", age->lost);

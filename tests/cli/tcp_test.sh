@@ -58,9 +58,13 @@ bad "\-\-connect-rate '0/s'.*0.1/s to 10000/s" "a rate of nothing" 127.0.0.1 --c
 bad "\-\-connect-rate 'nan/s'" "a rate that is no number" 127.0.0.1 --connect-rate nan/s
 bad "\-\-connections '0'.*1 to 60000" "no connections" 127.0.0.1 --connections 0
 bad "\-\-port 7881.*\-\-connections" "the port of a test that was not asked for" 127.0.0.1 --port 7881
+bad "\-\-hold 5s.*\-\-connections" "how long to hold what was not asked for" 127.0.0.1 --hold 5s
+bad "\-\-connect-rate 5/s.*\-\-connections" "how fast to open it" 127.0.0.1 --connect-rate 5/s
 bad "port 443 is checked by tls" "TLS in numbers" 127.0.0.1 --connections 5 --port 443
 bad "\-\-idle 100ms.*1 s to" "an idle time that is none" 127.0.0.1 --idle 100ms
 bad "\-\-sni: character 2 is not allowed" "a name with a space" 127.0.0.1 --sni "a b"
+bad "\-\-sni 198.18.1.2: is an address, and TLS asks for names" "an address for a name" 127.0.0.1 --sni 198.18.1.2
+bad "\-\-turn-sni a..b: a part between dots is empty" "a name with a hole" 127.0.0.1 --turn-sni a..b
 bad "\-\-ufrag: has 0 characters" "an empty user name" 127.0.0.1 --ufrag ""
 bad "\-\-livekit-yaml $tmp/none.yaml: cannot be read" "a file that is not there" 127.0.0.1 --livekit-yaml "$tmp/none.yaml"
 printf 'port: [\n' >"$tmp/bad.yaml"
