@@ -28,6 +28,7 @@ struct loop {
 	struct neighbour_side neighbour[2];
 	struct ep_engine_clock clock;
 	struct ep_engine *engine;
+	double rate_pps, sweep_rate_pps;
 	struct session session;
 };
 
@@ -277,6 +278,18 @@ loop_engine(struct loop *l, struct ep_err *err)
 }
 
 static int
+loop_rates(struct loop *l, struct ep_err *err)
+{
+	const struct config *c = l->config;
+	struct ep_dev_info info;
+	int ret;
+
+	ep_dev_info(l->dev[0], &info);
+	ret = common_rate(c, &c->rate, "--rate", info.speed_bps, &l->rate_pps, err);
+	return ret == 0 ? common_sweep_rate(c, info.speed_bps, &l->sweep_rate_pps, err) : ret;
+}
+
+static int
 loop_open(struct loop *l, struct ep_err *err)
 {
 	const struct config *c = l->config;
@@ -288,6 +301,9 @@ loop_open(struct loop *l, struct ep_err *err)
 		ret = loop_ends(l, err);
 	if (ret == 0)
 		ret = common_sizes_check(c, l->ends[0].src.family, err);
+	/* Before the engine, which takes half a minute to make room for a billion flows. */
+	if (ret == 0)
+		ret = loop_rates(l, err);
 	if (ret == 0)
 		ret = loop_steer(l, err);
 	if (ret == 0 && c->dev_count > 0)
@@ -374,10 +390,8 @@ loop_session(
 	struct loop *l, struct ep_result *result, enum session_status *status, struct ep_err *err)
 {
 	struct session *s = &l->session;
-	struct ep_dev_info info;
 	int ret;
 
-	ep_dev_info(l->dev[0], &info);
 	*s = (struct session){
 		.config = l->config,
 		.engine = l->engine,
@@ -390,12 +404,9 @@ loop_session(
 		.side_count = 2,
 		.slack_ns = common_slack_ns(l->config, &l->plan),
 		.clock = &l->clock,
+		.rate_pps = l->rate_pps,
+		.sweep_rate_pps = l->sweep_rate_pps,
 	};
-	ret = common_rate(l->config, &l->config->rate, "--rate", info.speed_bps, &s->rate_pps, err);
-	if (ret == 0)
-		ret = common_sweep_rate(l->config, info.speed_bps, &s->sweep_rate_pps, err);
-	if (ret < 0)
-		return ret;
 	ret = loop_checker(l, result, err);
 	if (ret == 0)
 		ret = session_init(s);
