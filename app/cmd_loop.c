@@ -3,6 +3,7 @@
 #include "loop.h"
 #include "output.h"
 #include "pairing.h"
+#include "peer.h"
 #include "session.h"
 #include "steering.h"
 #include "tcp.h"
@@ -27,6 +28,7 @@ struct loop {
 	struct neighbour_side neighbour[2];
 	struct ep_engine_clock clock;
 	struct ep_engine *engine;
+	double rate_pps, sweep_rate_pps;
 	struct session session;
 };
 
@@ -276,6 +278,18 @@ loop_engine(struct loop *l, struct ep_err *err)
 }
 
 static int
+loop_rates(struct loop *l, struct ep_err *err)
+{
+	const struct config *c = l->config;
+	struct ep_dev_info info;
+	int ret;
+
+	ep_dev_info(l->dev[0], &info);
+	ret = common_rate(c, &c->rate, "--rate", info.speed_bps, &l->rate_pps, err);
+	return ret == 0 ? common_sweep_rate(c, info.speed_bps, &l->sweep_rate_pps, err) : ret;
+}
+
+static int
 loop_open(struct loop *l, struct ep_err *err)
 {
 	const struct config *c = l->config;
@@ -287,6 +301,9 @@ loop_open(struct loop *l, struct ep_err *err)
 		ret = loop_ends(l, err);
 	if (ret == 0)
 		ret = common_sizes_check(c, l->ends[0].src.family, err);
+	/* Before the engine, which takes half a minute to make room for a billion flows. */
+	if (ret == 0)
+		ret = loop_rates(l, err);
 	if (ret == 0)
 		ret = loop_steer(l, err);
 	if (ret == 0 && c->dev_count > 0)
@@ -318,31 +335,54 @@ loop_impair(struct loop *l, struct ep_result *r)
 
 /* The server's ports are checked from the first device, so that the way there leads through the device under test. */
 static int
-loop_checker(struct loop *l, struct ep_err *err)
+loop_peer(const struct loop *l, struct ep_dev_spec *spec, struct peer *peer, struct ep_err *err)
 {
+	const char *name = l->config->peer, *first = l->config->dev[0];
 	struct ep_netlink_route route;
+	int ret = ep_dev_spec_parse(first, spec, err);
+
+	if (ret == 0 && spec->ifname[0] == '\0')
+		ret = ep_err_set(err, -EINVAL,
+			"--peer %s: is checked by the kernel, and the first device (%s) is none of "
+			"its interfaces",
+			name, first);
+	if (ret == 0)
+		ret = peer_choose(l->config, name, "--peer", spec->ifname, peer, err);
+	if (ret == 0 && ep_netlink_route(&peer->ip, 0, &route, NULL) == 0 && route.local)
+		ret = ep_err_set(err, -EINVAL,
+			"--peer %s: is this host itself, and its kernel does not send that over a "
+			"device",
+			name);
+	return ret;
+}
+
+static void
+loop_peer_facts(const struct peer *peer, struct ep_result *result)
+{
+	char text[EP_WIRE_IP_TEXT_BYTES];
+
+	ep_wire_ip_format(text, sizeof(text), &peer->ip);
+	ep_result_host_text(result, "peer_address", text);
+	if (peer->note[0] != '\0')
+		ep_result_warn(result, "%s; give one as --peer to check it", peer->note);
+}
+
+static int
+loop_checker(struct loop *l, struct ep_result *result, struct ep_err *err)
+{
 	struct ep_dev_spec spec;
-	struct ep_wire_ip peer;
+	struct peer peer;
 	int ret;
 
 	if (l->config->peer == NULL)
 		return 0;
 	ret = tcp_files(l->config, err);
 	if (ret == 0)
-		ret = host_resolve(l->config->peer, "--peer", &peer, err);
-	if (ret == 0)
-		ret = ep_dev_spec_parse(l->config->dev[0], &spec, err);
-	if (ret == 0 && spec.ifname[0] == '\0')
-		ret = ep_err_set(err, -EINVAL,
-			"--peer %s: is checked by the kernel, and the first device (%s) is none of "
-			"its interfaces",
-			l->config->peer, l->config->dev[0]);
-	if (ret == 0 && ep_netlink_route(&peer, 0, &route, NULL) == 0 && route.local)
-		ret = ep_err_set(err, -EINVAL,
-			"--peer %s: is this host itself, and its kernel does not send that over a "
-			"device",
-			l->config->peer);
-	return ret == 0 ? tcp_checker(l->config, &peer, spec.ifname, &l->session.check, err) : ret;
+		ret = loop_peer(l, &spec, &peer, err);
+	if (ret < 0)
+		return ret;
+	loop_peer_facts(&peer, result);
+	return tcp_checker(l->config, &peer.ip, spec.ifname, &l->session.check, err);
 }
 
 static int
@@ -350,10 +390,8 @@ loop_session(
 	struct loop *l, struct ep_result *result, enum session_status *status, struct ep_err *err)
 {
 	struct session *s = &l->session;
-	struct ep_dev_info info;
 	int ret;
 
-	ep_dev_info(l->dev[0], &info);
 	*s = (struct session){
 		.config = l->config,
 		.engine = l->engine,
@@ -366,13 +404,10 @@ loop_session(
 		.side_count = 2,
 		.slack_ns = common_slack_ns(l->config, &l->plan),
 		.clock = &l->clock,
+		.rate_pps = l->rate_pps,
+		.sweep_rate_pps = l->sweep_rate_pps,
 	};
-	ret = common_rate(l->config, &l->config->rate, "--rate", info.speed_bps, &s->rate_pps, err);
-	if (ret == 0)
-		ret = common_sweep_rate(l->config, info.speed_bps, &s->sweep_rate_pps, err);
-	if (ret < 0)
-		return ret;
-	ret = loop_checker(l, err);
+	ret = loop_checker(l, result, err);
 	if (ret == 0)
 		ret = session_init(s);
 	if (ret == 0 && ep_xport_random(s->session_key, sizeof(s->session_key)) < 0)
@@ -410,6 +445,15 @@ loop_result(
 	return 0;
 }
 
+/* Of a loop that could not begin. -ENOENT is the name of --peer, which nobody has. */
+static int
+loop_exit_code(int ret)
+{
+	if (ret == -ENOENT)
+		return EXIT_PEER;
+	return ret == -EINVAL ? EXIT_USAGE : EXIT_ENVIRONMENT;
+}
+
 static int
 loop_measure(struct loop *l, struct ep_err *err)
 {
@@ -427,7 +471,7 @@ loop_measure(struct loop *l, struct ep_err *err)
 		if (status == SESSION_FAILED)
 			code = common_fail(l->config, &l->session.err, EXIT_ENVIRONMENT);
 	} else {
-		code = common_fail(l->config, err, ret == -EINVAL ? EXIT_USAGE : EXIT_ENVIRONMENT);
+		code = common_fail(l->config, err, loop_exit_code(ret));
 	}
 	ep_result_destroy(result);
 	return code;

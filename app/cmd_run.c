@@ -475,7 +475,7 @@ run_prepare(struct initiator *r, struct config *config, struct ep_err *err)
 		return EXIT_ENVIRONMENT;
 	if (ep_xport_key_read(config->key_file, r->key, err) < 0)
 		return EXIT_USAGE;
-	if (peer_choose(config, config->peer, "--peer", &r->peer, err) < 0)
+	if (peer_choose(config, config->peer, "--peer", NULL, &r->peer, err) < 0)
 		return err->code == -EINVAL ? EXIT_USAGE : EXIT_PEER;
 	if (run_control_peer(r, err) < 0)
 		return err->code == -EINVAL ? EXIT_USAGE : EXIT_PEER;

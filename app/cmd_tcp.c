@@ -65,6 +65,29 @@ capacity_choose(struct alone *a, struct ep_err *err)
 	return 0;
 }
 
+/* What belongs to --connections is given with it only. */
+static int
+capacity_check(const struct config *c, struct ep_err *err)
+{
+	if (c->connections > 0)
+		return 0;
+	if (c->capacity_port != 0)
+		return ep_err_set(err, -EINVAL,
+			"--port %u: is the port of --connections, which is missing; --tcp names "
+			"the "
+			"ports of the check",
+			(unsigned int)c->capacity_port);
+	if (c->hold_text != NULL)
+		return ep_err_set(err, -EINVAL,
+			"--hold %s: is how long --connections are held, which is missing",
+			c->hold_text);
+	if (c->connect_rate_text != NULL)
+		return ep_err_set(err, -EINVAL,
+			"--connect-rate %s: is how fast --connections are opened, which is missing",
+			c->connect_rate_text);
+	return 0;
+}
+
 static int
 alone_check(struct alone *a, struct ep_err *err)
 {
@@ -75,12 +98,8 @@ alone_check(struct alone *a, struct ep_err *err)
 	if (c->targets.count == 0)
 		return ep_err_set(
 			err, -EINVAL, "--tcp none and --udp-stun none: nothing is left to check");
-	if (c->connections == 0 && c->capacity_port != 0)
-		return ep_err_set(err, -EINVAL,
-			"--port %u: is the port of --connections, which is missing; --tcp names "
-			"the "
-			"ports of the check",
-			(unsigned int)c->capacity_port);
+	if (capacity_check(c, err) < 0)
+		return err->code;
 	if (c->connections > 0 && capacity_choose(a, err) < 0)
 		return err->code;
 	if (c->connections > 0 && ep_tcpcheck_files((uint32_t)c->connections, err) < 0)
@@ -278,7 +297,7 @@ alone_run(struct alone *a, struct ep_err *err)
 	static const struct ep_range none = {0};
 	int code;
 
-	if (peer_choose(a->config, a->config->host, "HOST", &a->peer, err) < 0)
+	if (peer_choose(a->config, a->config->host, "HOST", NULL, &a->peer, err) < 0)
 		return common_fail(a->config, err, err->code == -EINVAL ? EXIT_USAGE : EXIT_PEER);
 	if (tcp_checker(a->config, &a->peer.ip, NULL, &a->check, err) < 0)
 		return common_fail(a->config, err, EXIT_ENVIRONMENT);

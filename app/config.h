@@ -90,8 +90,9 @@ struct config {
 	uint64_t connections; /**< 0: no capacity test. */
 	uint64_t hold_ns;
 	double connect_rate_hz;
-	uint64_t capacity_port; /**< 0: not given. */
-	uint64_t idle_ns;       /**< 0: no idle test. */
+	const char *hold_text, *connect_rate_text; /**< NULL: not given. */
+	uint64_t capacity_port;                    /**< 0: not given. */
+	uint64_t idle_ns;                          /**< 0: no idle test. */
 	bool ports_given;
 	uint64_t control_port; /**< 0: one of the TCP ports. */
 	const char *key_file;

@@ -76,18 +76,39 @@ word_check(const char *text, const char *what, size_t max, bool spaces, struct e
 	return 0;
 }
 
+/* A name that TLS may ask for: none is an address (RFC 6066 section 3), and no part of it is empty. */
+static int
+name_check(const char *text, const char *what, struct ep_err *err)
+{
+	struct ep_wire_ip ip;
+
+	if (word_check(text, what, NAME_MAX_BYTES, false, err) < 0)
+		return err->code;
+	if (ep_wire_ip_parse(text, &ip, NULL) == 0)
+		return ep_err_set(err, -EINVAL,
+			"%s %s: is an address, and TLS asks for names only; give the name of the "
+			"server, or leave it out",
+			what, text);
+	if (text[0] == '.' || strstr(text, "..") != NULL)
+		return ep_err_set(err, -EINVAL,
+			"%s %s: a part between dots is empty; give a name such as "
+			"meet.example.org",
+			what, text);
+	return 0;
+}
+
 int
 opt_set_sni(struct config *c, const char *text, struct ep_err *err)
 {
 	c->sni = text;
-	return word_check(text, "--sni", NAME_MAX_BYTES, false, err);
+	return name_check(text, "--sni", err);
 }
 
 int
 opt_set_turn_sni(struct config *c, const char *text, struct ep_err *err)
 {
 	c->turn_sni = text;
-	return word_check(text, "--turn-sni", NAME_MAX_BYTES, false, err);
+	return name_check(text, "--turn-sni", err);
 }
 
 int
@@ -165,12 +186,14 @@ opt_set_connections(struct config *c, const char *text, struct ep_err *err)
 int
 opt_set_hold(struct config *c, const char *text, struct ep_err *err)
 {
+	c->hold_text = text;
 	return duration_within(text, "--hold", EP_NS_PER_MS, IDLE_MAX_NS, &c->hold_ns, err);
 }
 
 int
 opt_set_connect_rate(struct config *c, const char *text, struct ep_err *err)
 {
+	c->connect_rate_text = text;
 	return rate_hz(text, "--connect-rate", &c->connect_rate_hz, err);
 }
 

@@ -26,6 +26,7 @@ struct one {
 
 struct race {
 	const struct host_addresses *addresses;
+	const char *device; /* NULL: the kernel routes. */
 	struct one one[HOST_ADDRESSES_MAX];
 	struct pollfd fd[HOST_ADDRESSES_MAX * PORTS_MAX]; /* fd -1: ended. */
 	uint32_t of[HOST_ADDRESSES_MAX * PORTS_MAX];      /* Index of its address. */
@@ -33,17 +34,30 @@ struct race {
 	uint32_t under_way;
 };
 
+/* @return 0 where it is under way or done, else -errno. */
+static int
+race_connect(const struct race *r, int fd, const struct ep_wire_ip *ip, uint16_t port)
+{
+	struct sockaddr_storage sa;
+	const socklen_t len = ep_netlink_sockaddr_set(&sa, ip, port);
+
+	if (r->device != NULL &&
+		setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, r->device,
+			(socklen_t)strlen(r->device)) < 0)
+		return -errno;
+	return connect(fd, (struct sockaddr *)&sa, len) < 0 && errno != EINPROGRESS ? -errno : 0;
+}
+
 static void
 race_try(struct race *r, uint32_t i, uint16_t port)
 {
 	const struct ep_wire_ip *ip = &r->addresses->ip[i];
 	const int family = ip->family == EP_WIRE_IPV6 ? AF_INET6 : AF_INET;
-	struct sockaddr_storage sa;
-	const socklen_t len = ep_netlink_sockaddr_set(&sa, ip, port);
 	const int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const int ret = fd < 0 ? -errno : race_connect(r, fd, ip, port);
 
-	if (fd < 0 || (connect(fd, (struct sockaddr *)&sa, len) < 0 && errno != EINPROGRESS)) {
-		r->one[i].error = errno;
+	if (ret < 0) {
+		r->one[i].error = -ret;
 		if (fd >= 0)
 			close(fd);
 		return;
@@ -174,11 +188,11 @@ race_note(const struct race *r, uint32_t chosen, const char *name, char *buf, si
 }
 
 int
-peer_choose(const struct config *config, const char *name, const char *what, struct peer *out,
-	struct ep_err *err)
+peer_choose(const struct config *config, const char *name, const char *what, const char *device,
+	struct peer *out, struct ep_err *err)
 {
 	struct host_addresses addresses;
-	struct race r = {.addresses = &addresses};
+	struct race r = {.addresses = &addresses, .device = device};
 	uint32_t chosen = 0;
 	int ret = host_resolve_all(name, what, &addresses, err);
 

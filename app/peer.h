@@ -15,14 +15,16 @@ struct peer {
 
 /**
  * Resolve a name or address; of several addresses take the first to which one of the TCP ports under test (--control-port, where given)
- * connects. They are tried in the resolver's order (RFC 6724), each a quarter of a second after the one before or as soon as that one
+ * connects, over @p device where one is given. They are tried in the resolver's order (RFC 6724), each a quarter of a second after the one before or as soon as that one
  * has failed. Where none connects it is the first that answered at all, else the first. Blocks until then, at the longest --tcp-timeout
  * behind the last; ended by a signal. Sends nothing where there is one address only. What is connected is closed with RST.
  *
  * @param what
  *   The option or operand, for the sentences.
+ * @param device
+ *   Name of the kernel interface that they are tried over; NULL: the kernel routes.
  * @return
  *   0, -ENOENT (no such name), or -EINVAL (link-local, or no name at all), with a sentence.
  */
-int peer_choose(const struct config *config, const char *name, const char *what, struct peer *out,
-	struct ep_err *err);
+int peer_choose(const struct config *config, const char *name, const char *what, const char *device,
+	struct peer *out, struct ep_err *err);

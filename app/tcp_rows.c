@@ -194,6 +194,16 @@ tcp_row_of_hold(struct ep_result_tcp *row, const struct ep_tcpcheck_hold *hold,
 	row_status(row, hold->status);
 	row->required = target->required;
 	ep_tcpcheck_advice(&like, row->advice, sizeof(row->advice));
+	/* One that was there lacks no rule. */
+	if (hold->status == EP_TCPCHECK_STALLED)
+		snprintf(row->advice, sizeof(row->advice),
+			"it was established, so no rule is missing: look at what drops a "
+			"connection "
+			"that is known: a firewall that is full or was reloaded (dmesg | grep "
+			"'table "
+			"full'; nft list ruleset | grep -E 'ct count|limit'), a failover, a route "
+			"that "
+			"changed");
 	hold_detail(row->detail, sizeof(row->detail), hold, load_ns);
 	row->held = (struct ep_result_held){.known = true,
 		.held_s = seconds(hold->held_ns),
@@ -307,7 +317,7 @@ static enum ep_tcpcheck_status
 age_status(const struct ep_tcpcheck_age *age)
 {
 	if (age->connections == 0)
-		return EP_TCPCHECK_ERROR;
+		return age->failed_status;
 	if (age->alive == age->connections)
 		return EP_TCPCHECK_OPEN;
 	if (age->lost >= age->reset && age->lost > 0)
@@ -315,11 +325,43 @@ age_status(const struct ep_tcpcheck_age *age)
 	return age->reset > 0 ? EP_TCPCHECK_RESET : EP_TCPCHECK_BROKEN;
 }
 
-void
-tcp_row_of_age(struct ep_result_tcp *row, const struct ep_tcpcheck_age *age)
+/* "4 of 4 connections alive after 60 s of silence" and what became of the others. */
+static void
+age_detail(char *buf, size_t len, const struct ep_tcpcheck_age *age)
 {
 	size_t used;
 
+	if (age->connections == 0) {
+		snprintf(buf, len, "none of %u connections came to be: %s", age->failed,
+			ep_tcpcheck_status_name(age->failed_status));
+		return;
+	}
+	used = (size_t)snprintf(buf, len, "%u of %u connections alive after %.0f s of silence",
+		age->alive, age->connections, seconds(age->age_ns));
+	if (age->lost > 0)
+		used += (size_t)snprintf(buf + used, len - used,
+			"; %u dropped on the way without a word", age->lost);
+	if (age->reset > 0)
+		used += (size_t)snprintf(buf + used, len - used, "; %u reset", age->reset);
+	if (age->reset > 0 && age->reset_ns == 0)
+		used += (size_t)snprintf(buf + used, len - used, " when they spoke again");
+	else if (age->reset > 0)
+		used += (size_t)snprintf(buf + used, len - used,
+			" unasked, first after %.1f s: the service's time-out, or a firewall's "
+			"that says so",
+			seconds(age->reset_ns));
+	if (age->closed > 0)
+		used += (size_t)snprintf(buf + used, len - used,
+			"; %u closed by the service, first after %.1f s", age->closed,
+			seconds(age->closed_ns));
+	if (age->failed > 0)
+		snprintf(buf + used, len - used, "; %u never came to be (%s)", age->failed,
+			ep_tcpcheck_status_name(age->failed_status));
+}
+
+void
+tcp_row_of_age(struct ep_result_tcp *row, const struct ep_tcpcheck_age *age)
+{
 	row_begin(row, EP_TCPCHECK_TCP, age->port, "idle", "alone");
 	row_status(row, age_status(age));
 	row->idle = (struct ep_result_idle){.known = true,
@@ -330,21 +372,7 @@ tcp_row_of_age(struct ep_result_tcp *row, const struct ep_tcpcheck_age *age)
 		.lost = age->lost,
 		.closed = age->closed,
 		.failed = age->failed,
-		.closed_s = seconds(age->closed_ns)};
-	used = (size_t)snprintf(row->detail, sizeof(row->detail),
-		"%u of %u connections alive after %.0f s of silence", age->alive, age->connections,
-		seconds(age->age_ns));
-	if (age->lost > 0)
-		used += (size_t)snprintf(row->detail + used, sizeof(row->detail) - used,
-			"; %u dropped on the way without a word", age->lost);
-	if (age->reset > 0)
-		used += (size_t)snprintf(
-			row->detail + used, sizeof(row->detail) - used, "; %u reset", age->reset);
-	if (age->closed > 0)
-		used += (size_t)snprintf(row->detail + used, sizeof(row->detail) - used,
-			"; %u closed by the service, first after %.1f s", age->closed,
-			seconds(age->closed_ns));
-	if (age->failed > 0)
-		snprintf(row->detail + used, sizeof(row->detail) - used, "; %u never came to be",
-			age->failed);
+		.closed_s = seconds(age->closed_ns),
+		.reset_s = seconds(age->reset_ns)};
+	age_detail(row->detail, sizeof(row->detail), age);
 }

@@ -52,7 +52,8 @@ not_ok()
 	tap_failed=$((tap_failed + 1))
 	echo "not ok $tap_count - $1"
 	shift
-	(($# == 0)) || printf '%s\n' "$@" | head -40 | sed 's/^/# /'
+	# All of it is read: a writer that is cut off would end the test.
+	(($# == 0)) || printf '%s\n' "$@" | sed -n '1,40s/^/# /p'
 }
 
 # skip TEXT REASON: a failure where EP_LAB_REQUIRED=1 says that everything must run.

@@ -114,10 +114,11 @@ tcp_idle(const struct ep_result_idle *d)
 {
 	if (!d->known)
 		return json_null();
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "age_s", tcp_number(d->age_s, true),
-		"connections", tcp_count(d->connections), "alive", tcp_count(d->alive), "reset",
-		tcp_count(d->reset), "lost", tcp_count(d->lost), "closed", tcp_count(d->closed),
-		"failed", tcp_count(d->failed), "closed_s", tcp_time(d->closed_s));
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "age_s",
+		tcp_number(d->age_s, true), "connections", tcp_count(d->connections), "alive",
+		tcp_count(d->alive), "reset", tcp_count(d->reset), "lost", tcp_count(d->lost),
+		"closed", tcp_count(d->closed), "failed", tcp_count(d->failed), "closed_s",
+		tcp_time(d->closed_s), "reset_s", tcp_time(d->reset_s));
 }
 
 json_t *

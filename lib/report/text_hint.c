@@ -19,8 +19,8 @@ hint_say(struct report_buf *b, bool *said, const char *text)
 	report_wrap(b, HINT_LEAD, text);
 }
 
-/* What each of the tester's own counters asks for. */
-static void
+/* What each of the tester's own counters asks for. @return whether one did. */
+static bool
 hint_shortfall(struct report_buf *b, const struct ep_result *r, bool *said)
 {
 	const struct ep_result_ledger *l = r->ledger;
@@ -61,12 +61,7 @@ hint_shortfall(struct report_buf *b, const struct ep_result *r, bool *said)
 		hint_say(b, said, hint[i].text);
 		any = true;
 	}
-	hint_say(b, said,
-		any ? "Do not read an invalid run as loss of the path: the tester itself fell "
-		      "short. Repeat it."
-		    : "The counters of this run contradict each other or are missing, so its loss "
-		      "means nothing. Repeat "
-		      "it; if it happens again, report it with the JSON result.");
+	return any;
 }
 
 static bool
@@ -103,6 +98,36 @@ hint_tcp(struct report_buf *b, const struct ep_result *r, bool *said)
 			strcmp(row->transport, "udp") == 0 ? "UDP" : "TCP", row->port, row->advice);
 		hint_say(b, said, text);
 	}
+}
+
+/* Whether this host could not ask a port: that is what made the result invalid, and no counter of probes. */
+static bool
+hint_any_tcp_own(const struct ep_result *r)
+{
+	for (uint32_t i = 0; i < r->tcp_count; i++) {
+		if (hint_tcp_is_shut(&r->tcp[i]) &&
+			(strcmp(r->tcp[i].status, "busy") == 0 ||
+				strcmp(r->tcp[i].status, "error") == 0))
+			return true;
+	}
+	return false;
+}
+
+/* The ports that are shut are so, whatever became of the load. */
+static void
+hint_invalid(struct report_buf *b, const struct ep_result *r, bool *said)
+{
+	if (hint_shortfall(b, r, said))
+		hint_say(b, said,
+			"Do not read an invalid run as loss of the path: the tester itself fell "
+			"short. Repeat it.");
+	else if (!hint_any_tcp_own(r))
+		hint_say(b, said,
+			"The counters of this run contradict each other or are missing, so its "
+			"loss "
+			"means nothing. Repeat "
+			"it; if it happens again, report it with the JSON result.");
+	hint_tcp(b, r, said);
 }
 
 static bool
@@ -183,7 +208,7 @@ report_hints(struct report_buf *b, const struct ep_result *r)
 		hint_fail(b, r, &said);
 		break;
 	case EP_RESULT_INVALID:
-		hint_shortfall(b, r, &said);
+		hint_invalid(b, r, &said);
 		break;
 	case EP_RESULT_INTERRUPTED:
 		break;

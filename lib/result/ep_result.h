@@ -239,6 +239,7 @@ struct ep_result_idle {
 	double age_s;
 	uint32_t connections, alive, reset, lost, closed, failed;
 	double closed_s; /**< When the first was closed by the service; 0: none [s]. */
+	double reset_s;  /**< When the first was reset unasked; 0: none [s]. */
 };
 
 /** A row of the fallback check. Zero-initialised parts are not known. */

@@ -15,6 +15,16 @@
 /* Timers served in a call: those of many connections may be due together. */
 #define TIMERS 65536
 
+static bool
+speaks_tls(const struct ep_tcpcheck *c)
+{
+	for (uint32_t i = 0; i < c->targets.count; i++)
+		if (c->targets.target[i].check == EP_TCPCHECK_TLS ||
+			c->targets.target[i].check == EP_TCPCHECK_TURN_TLS)
+			return true;
+	return false;
+}
+
 static int
 checker_tls(struct ep_tcpcheck *c, struct ep_err *err)
 {
@@ -24,7 +34,9 @@ checker_tls(struct ep_tcpcheck *c, struct ep_err *err)
 			ERR_reason_error_string(ERR_peek_last_error()));
 	/* Reported, not fatal: what matters is whether the path carries TLS, and who answers. */
 	SSL_CTX_set_verify(c->ssl, SSL_VERIFY_NONE, NULL);
-	SSL_CTX_set_default_verify_paths(c->ssl);
+	/* Reading a host's roots takes some 35 ms: only where there is a certificate to verify. */
+	if (speaks_tls(c))
+		SSL_CTX_set_default_verify_paths(c->ssl);
 	SSL_CTX_set_mode(c->ssl, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_session_cache_mode(c->ssl, SSL_SESS_CACHE_OFF);
 	return 0;
@@ -256,6 +268,9 @@ io_timer(struct ep_tcpcheck *c, struct tc_io *io, uint64_t now_ns)
 		break;
 	case TC_TICK_CAPACITY:
 		tc_capacity_tick(c, now_ns);
+		break;
+	case TC_TICK_IDLE:
+		tc_idle_tick(c, now_ns);
 		break;
 	}
 }

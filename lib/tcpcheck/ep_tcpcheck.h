@@ -244,13 +244,22 @@ struct ep_tcpcheck_load {
 	uint64_t first_bad_ns;            /**< Since ep_tcpcheck_load_start() [ns]. */
 };
 
-/** Begin: @p rate_hz a target, evenly spread. Counts begin anew. @param rate_hz In (0, 10000] [1/s]. */
-void ep_tcpcheck_load_start(struct ep_tcpcheck *c, double rate_hz, uint64_t now_ns);
+/**
+ * Begin: @p rate_hz a target, evenly spread from @p start_ns on, which may be past: what was due since is started at the next poll.
+ * Counts begin anew.
+ *
+ * @param rate_hz
+ *   In (0, 10000] [1/s].
+ */
+void ep_tcpcheck_load_start(struct ep_tcpcheck *c, double rate_hz, uint64_t start_ns);
 
-/** Start no more; those under way end by themselves. */
-void ep_tcpcheck_load_stop(struct ep_tcpcheck *c);
+/**
+ * Start none that is due at @p end_ns or later. What was due before and could not be started yet still is, so that a caller that comes
+ * late makes as many attempts as its rate says; those under way end by themselves.
+ */
+void ep_tcpcheck_load_stop(struct ep_tcpcheck *c, uint64_t end_ns);
 
-/** Whether it was stopped and none is under way. */
+/** Whether it was stopped, all that was due is started, and none is under way. */
 bool ep_tcpcheck_load_done(const struct ep_tcpcheck *c);
 
 /** Counts of target @p i (an index into the targets of the configuration). */
@@ -352,11 +361,18 @@ struct ep_tcpcheck_age {
 	uint32_t
 		lost; /**< Neither answer nor acknowledgement: dropped on the way without a word. */
 	uint32_t closed; /**< The service closed before (FIN): its own time-out, not the path's. */
-	uint32_t failed; /**< Never came to be. */
-	uint64_t closed_ns; /**< Earliest such end [ns]. */
+	uint64_t closed_ns; /**< Earliest such end, from its establishment; 0: none [ns]. */
+	uint64_t
+		reset_ns; /**< The same of RSTs that came unasked, during the silence: the service, or a firewall that says when it forgets. */
+	uint32_t failed;  /**< Never came to be. */
+	enum ep_tcpcheck_status failed_status; /**< Why the first of them did not. */
 };
 
-/** Begin: the ladder of ages (reference N9) up to and with @p longest_ns, at every TCP target of the configuration (one a port). */
+/**
+ * Begin: the ladder of ages (reference N9) up to and with @p longest_ns, at every TCP target of the configuration (one a port). The longest
+ * are opened first, 50 a second at each port, so that a service needs room for few at once and the whole takes hardly longer than the
+ * longest age. @return 0, -EINVAL (no TCP port), -EMFILE (see ep_tcpcheck_files()), -ENOMEM, with a sentence.
+ */
 int ep_tcpcheck_idle_start(
 	struct ep_tcpcheck *c, uint64_t longest_ns, uint64_t now_ns, struct ep_err *err);
 

@@ -17,12 +17,33 @@ enum { CONNECT, FIRST, SILENT, ASK, ENDED };
 static const uint16_t ladder_s[] = {5, 10, 15, 20, 25, 28, 30, 32, 35, 45, 60, 90, 110, 120, 125,
 	150, 180, 230, 240, 250, 300, 345, 350, 355, 400, 600};
 
+/* Between two connects to one port [ns]. */
+#define GAP_NS (UINT64_C(20) * EP_NS_PER_MS)
+
 struct tc_idle {
-	uint32_t age_count; /* Of all targets. */
-	uint32_t line_count, running;
-	struct ep_tcpcheck_age *age; /* [age_count], by target, ascending. */
+	struct tc_io tick; /* Runs while lines are to be opened. */
+	uint64_t start_ns;
+	uint32_t target_count; /* Ports: each has the whole ladder. */
+	uint32_t target[EP_TCPCHECK_TARGETS_MAX];
+	uint32_t rung_count; /* Ages of the ladder. */
+	uint32_t line_count, opened, running;
+	struct ep_tcpcheck_age *age; /* [target_count * rung_count], by target, ascending. */
 	struct tc_line *line;        /* [line_count]; index is that of its age. */
 };
+
+static uint32_t
+idle_age_count(const struct tc_idle *d)
+{
+	return d->target_count * d->rung_count;
+}
+
+static void
+idle_destroy(struct tc_idle *d)
+{
+	free(d->age);
+	free(d->line);
+	free(d);
+}
 
 void
 tc_idle_free(struct ep_tcpcheck *c)
@@ -31,12 +52,12 @@ tc_idle_free(struct ep_tcpcheck *c)
 
 	if (d == NULL)
 		return;
-	for (uint32_t i = 0; i < d->line_count; i++)
+	for (uint32_t i = 0; i < d->opened; i++)
 		if (d->line[i].state != TC_LINE_DOWN)
 			tc_line_close(c, &d->line[i], true);
-	free(d->age);
-	free(d->line);
-	free(d);
+	if (d->opened < d->line_count)
+		tc_io_tick_end(c, &d->tick);
+	idle_destroy(d);
 	c->idle = NULL;
 }
 
@@ -54,91 +75,120 @@ ages_of(uint64_t longest_ns, uint64_t age_ns[EP_TCPCHECK_AGES_MAX])
 	return n;
 }
 
-static bool
-idle_wants(const struct ep_tcpcheck *c, uint32_t target)
+/* The ports that have a ladder. */
+static void
+idle_targets(const struct ep_tcpcheck *c, struct tc_idle *d)
 {
-	return c->targets.target[target].transport == EP_TCPCHECK_TCP &&
-		tc_target_is_first(c, target);
+	for (uint32_t i = 0; i < c->targets.count; i++)
+		if (c->targets.target[i].transport == EP_TCPCHECK_TCP && tc_target_is_first(c, i))
+			d->target[d->target_count++] = i;
 }
 
 static int
-idle_create(struct ep_tcpcheck *c, uint32_t targets, uint32_t ages, struct ep_err *err)
+idle_ages(const struct ep_tcpcheck *c, struct tc_idle *d, uint64_t longest_ns)
 {
-	struct tc_idle *d = calloc(1, sizeof(*d));
-	const uint32_t lines = targets * ages * EP_TCPCHECK_AGE_CONNECTIONS;
-	int ret = ep_tcpcheck_files(lines, err);
+	uint64_t age_ns[EP_TCPCHECK_AGES_MAX];
 
-	if (ret == 0 && d != NULL) {
-		d->age = calloc((size_t)targets * ages, sizeof(*d->age));
-		d->line = calloc(lines, sizeof(*d->line));
+	d->rung_count = ages_of(longest_ns, age_ns);
+	d->line_count = d->running = idle_age_count(d) * EP_TCPCHECK_AGE_CONNECTIONS;
+	d->age = calloc(idle_age_count(d), sizeof(*d->age));
+	d->line = calloc(d->line_count, sizeof(*d->line));
+	if (d->age == NULL || d->line == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < idle_age_count(d); i++) {
+		d->age[i].port = c->targets.target[d->target[i / d->rung_count]].port;
+		d->age[i].age_ns = age_ns[i % d->rung_count];
 	}
-	if (ret == 0 &&
-		(d == NULL || d->age == NULL || d->line == NULL || tc_timer_reserve(c, lines) < 0))
-		ret = ep_err_set(err, -ENOMEM, "no memory for %u connections", lines);
-	if (ret < 0) {
-		if (d != NULL) {
-			free(d->age);
-			free(d->line);
-		}
-		free(d);
-		return ret;
-	}
-	c->idle = d;
 	return 0;
 }
 
-static void
-idle_failed(struct tc_idle *d, struct tc_line *line)
+static int
+idle_prepare(struct ep_tcpcheck *c, struct tc_idle *d, uint64_t longest_ns, struct ep_err *err)
 {
-	line->phase = ENDED;
-	d->running--;
-	d->age[line->index].failed++;
-}
+	int ret;
 
-static void
-idle_open(struct ep_tcpcheck *c, uint32_t target, uint32_t age, uint64_t now_ns)
-{
-	struct tc_idle *d = c->idle;
-	struct tc_line *line = &d->line[d->line_count++];
-
-	*line = (struct tc_line){.owner = TC_LINE_IDLE, .index = age, .phase = CONNECT};
-	d->running++;
-	tc_line_open(c, line, &c->targets.target[target], now_ns);
-	if (line->state == TC_LINE_DOWN)
-		idle_failed(d, line);
-	else
-		tc_timer_set(c, &line->io, now_ns + c->timeout_ns);
+	idle_targets(c, d);
+	if (d->target_count == 0)
+		return ep_err_set(
+			err, -EINVAL, "the idle test has no TCP port to hold connections to");
+	ret = idle_ages(c, d, longest_ns);
+	if (ret == 0)
+		ret = ep_tcpcheck_files(d->line_count, err);
+	/* Room for all timers now: later there is nobody to tell. */
+	if (ret == 0)
+		ret = tc_timer_reserve(c, d->line_count + 1);
+	if (ret == 0)
+		ret = tc_io_tick(c, &d->tick, TC_TICK_IDLE);
+	return ret == -ENOMEM
+		? ep_err_set(err, ret, "no memory for the connections of the idle test")
+		: ret;
 }
 
 int
 ep_tcpcheck_idle_start(
 	struct ep_tcpcheck *c, uint64_t longest_ns, uint64_t now_ns, struct ep_err *err)
 {
-	uint64_t age_ns[EP_TCPCHECK_AGES_MAX];
-	const uint32_t ages = ages_of(longest_ns, age_ns);
-	uint32_t targets = 0;
+	struct tc_idle *d = calloc(1, sizeof(*d));
 	int ret;
 
-	for (uint32_t i = 0; i < c->targets.count; i++)
-		targets += idle_wants(c, i);
 	tc_idle_free(c);
-	if (targets == 0)
-		return ep_err_set(
-			err, -EINVAL, "the idle test has no TCP port to hold connections to");
-	ret = idle_create(c, targets, ages, err);
-	if (ret < 0)
+	if (d == NULL)
+		return ep_err_set(err, -ENOMEM, "no memory for the connections of the idle test");
+	ret = idle_prepare(c, d, longest_ns, err);
+	if (ret < 0) {
+		idle_destroy(d);
 		return ret;
-	for (uint32_t i = 0; i < c->targets.count; i++) {
-		for (uint32_t k = 0; k < ages && idle_wants(c, i); k++) {
-			const uint32_t age = c->idle->age_count++;
-
-			c->idle->age[age].port = c->targets.target[i].port;
-			c->idle->age[age].age_ns = age_ns[k];
-			for (int n = 0; n < EP_TCPCHECK_AGE_CONNECTIONS; n++)
-				idle_open(c, i, age, now_ns);
-		}
 	}
+	d->start_ns = now_ns;
+	c->idle = d;
+	tc_timer_set(c, &d->tick, now_ns);
 	return 0;
+}
+
+static void
+idle_failed(struct tc_idle *d, struct tc_line *line, enum ep_tcpcheck_status status)
+{
+	struct ep_tcpcheck_age *age = &d->age[line->index];
+
+	line->phase = ENDED;
+	d->running--;
+	if (age->failed++ == 0)
+		age->failed_status = status;
+}
+
+/* Line k: ports in turn, the longest age first. */
+static void
+idle_open(struct ep_tcpcheck *c, uint32_t k, uint64_t now_ns)
+{
+	struct tc_idle *d = c->idle;
+	const uint32_t column = k % d->target_count, row = k / d->target_count;
+	const uint32_t rung = d->rung_count - 1 - row / EP_TCPCHECK_AGE_CONNECTIONS;
+	struct tc_line *line = &d->line[k];
+
+	*line = (struct tc_line){
+		.owner = TC_LINE_IDLE, .index = column * d->rung_count + rung, .phase = CONNECT};
+	tc_line_open(c, line, &c->targets.target[d->target[column]], now_ns);
+	if (line->state == TC_LINE_DOWN)
+		idle_failed(d, line, (enum ep_tcpcheck_status)line->status);
+	else
+		tc_timer_set(c, &line->io, now_ns + c->timeout_ns);
+}
+
+void
+tc_idle_tick(struct ep_tcpcheck *c, uint64_t now_ns)
+{
+	struct tc_idle *d = c->idle;
+
+	while (d->opened < d->line_count) {
+		const uint64_t due_ns = d->start_ns + d->opened / d->target_count * GAP_NS;
+
+		if (due_ns > now_ns) {
+			tc_timer_set(c, &d->tick, due_ns);
+			return;
+		}
+		idle_open(c, d->opened++, now_ns);
+	}
+	tc_io_tick_end(c, &d->tick);
 }
 
 /* The silence begins: from now on nothing is said for the line's age. */
@@ -192,7 +242,7 @@ idle_gone(struct ep_tcpcheck *c, struct tc_line *line, uint64_t now_ns)
 	const uint64_t since_ns = now_ns - line->up_ns;
 
 	if (line->phase == CONNECT || line->phase == FIRST) {
-		idle_failed(c->idle, line);
+		idle_failed(c->idle, line, (enum ep_tcpcheck_status)line->status);
 		return;
 	}
 	if (line->phase == ENDED)
@@ -205,6 +255,8 @@ idle_gone(struct ep_tcpcheck *c, struct tc_line *line, uint64_t now_ns)
 		age->lost++;
 	} else {
 		age->reset++;
+		if (line->phase == SILENT && (age->reset_ns == 0 || since_ns < age->reset_ns))
+			age->reset_ns = since_ns;
 	}
 	idle_end(c, line);
 }
@@ -246,7 +298,7 @@ tc_idle_timer(struct ep_tcpcheck *c, struct tc_line *line, uint64_t now_ns)
 	switch (line->phase) {
 	case CONNECT:
 		tc_line_close(c, line, true);
-		idle_failed(c->idle, line);
+		idle_failed(c->idle, line, EP_TCPCHECK_FILTERED);
 		break;
 	case FIRST: /* It does not answer: its TCP does, or nothing is known of it. */
 		if (tc_line_taken(line)) {
@@ -254,7 +306,7 @@ tc_idle_timer(struct ep_tcpcheck *c, struct tc_line *line, uint64_t now_ns)
 			break;
 		}
 		tc_line_close(c, line, true);
-		idle_failed(c->idle, line);
+		idle_failed(c->idle, line, EP_TCPCHECK_FILTERED);
 		break;
 	case SILENT:
 		idle_ask(c, line, now_ns);
@@ -280,7 +332,7 @@ ep_tcpcheck_idle_done(const struct ep_tcpcheck *c)
 uint32_t
 ep_tcpcheck_idle(const struct ep_tcpcheck *c, struct ep_tcpcheck_age *age, uint32_t max)
 {
-	const uint32_t count = c->idle != NULL ? c->idle->age_count : 0;
+	const uint32_t count = c->idle != NULL ? idle_age_count(c->idle) : 0;
 
 	if (count > 0)
 		memcpy(age, c->idle->age, (count < max ? count : max) * sizeof(*age));

@@ -20,7 +20,7 @@ load_due_ns(const struct ep_tcpcheck *c, uint32_t target, uint64_t k)
 }
 
 void
-ep_tcpcheck_load_start(struct ep_tcpcheck *c, double rate_hz, uint64_t now_ns)
+ep_tcpcheck_load_start(struct ep_tcpcheck *c, double rate_hz, uint64_t start_ns)
 {
 	for (uint32_t i = 0; i < c->targets.count; i++) {
 		struct tc_load_one *one = &c->load.one[i];
@@ -30,20 +30,24 @@ ep_tcpcheck_load_start(struct ep_tcpcheck *c, double rate_hz, uint64_t now_ns)
 		one->count.transport = c->targets.target[i].transport;
 	}
 	c->load.rate_hz = rate_hz;
-	c->load.start_ns = now_ns;
-	if (c->targets.count == 0 || c->load.running)
+	c->load.start_ns = start_ns;
+	c->load.end_ns = UINT64_MAX;
+	if (c->targets.count == 0)
 		return;
-	c->load.running = tc_io_tick(c, &c->load.tick, TC_TICK_LOAD) == 0;
+	if (!c->load.running)
+		c->load.running = tc_io_tick(c, &c->load.tick, TC_TICK_LOAD) == 0;
 	if (c->load.running)
-		tc_timer_set(c, &c->load.tick, now_ns);
+		tc_timer_set(c, &c->load.tick, start_ns);
 }
 
 void
-ep_tcpcheck_load_stop(struct ep_tcpcheck *c)
+ep_tcpcheck_load_stop(struct ep_tcpcheck *c, uint64_t end_ns)
 {
+	if (end_ns < c->load.end_ns)
+		c->load.end_ns = end_ns;
+	/* The tick ends itself, when nothing is left that was due. */
 	if (c->load.running)
-		tc_io_tick_end(c, &c->load.tick);
-	c->load.running = false;
+		tc_timer_set(c, &c->load.tick, c->load.start_ns);
 }
 
 bool
@@ -52,14 +56,14 @@ ep_tcpcheck_load_done(const struct ep_tcpcheck *c)
 	return !c->load.running && c->load.under_way == 0;
 }
 
-/* Start what is due of one target. Returns when its next one is. */
+/* Start what is due of one target. Returns when its next one is; UINT64_MAX: there is none. */
 static uint64_t
 load_start_due(struct ep_tcpcheck *c, uint32_t target, uint64_t now_ns)
 {
 	struct tc_load_one *one = &c->load.one[target];
 	uint64_t due_ns = load_due_ns(c, target, one->next);
 
-	for (int n = 0; due_ns <= now_ns; n++) {
+	for (int n = 0; due_ns <= now_ns && due_ns < c->load.end_ns; n++) {
 		if (n == BATCH)
 			return now_ns + BEHIND_NS;
 		one->count.late += now_ns - due_ns > LATE_NS;
@@ -67,7 +71,7 @@ load_start_due(struct ep_tcpcheck *c, uint32_t target, uint64_t now_ns)
 		tc_probe_load(c, target, now_ns);
 		due_ns = load_due_ns(c, target, one->next);
 	}
-	return due_ns;
+	return due_ns < c->load.end_ns ? due_ns : UINT64_MAX;
 }
 
 void
@@ -84,7 +88,12 @@ tc_load_tick(struct ep_tcpcheck *c, uint64_t now_ns)
 		if (due_ns < next_ns)
 			next_ns = due_ns;
 	}
-	tc_timer_set(c, &c->load.tick, next_ns);
+	if (next_ns != UINT64_MAX) {
+		tc_timer_set(c, &c->load.tick, next_ns);
+		return;
+	}
+	tc_io_tick_end(c, &c->load.tick);
+	c->load.running = false;
 }
 
 void

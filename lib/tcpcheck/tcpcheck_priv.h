@@ -32,7 +32,7 @@
 #define TC_SAY_MAX 1024
 
 /** Whose an io is. */
-enum tc_kind { TC_PROBE, TC_LINE, TC_TICK_LOAD, TC_TICK_CAPACITY };
+enum tc_kind { TC_PROBE, TC_LINE, TC_TICK_LOAD, TC_TICK_CAPACITY, TC_TICK_IDLE };
 
 /** A descriptor in epoll, or a timer, or both. */
 struct tc_io {
@@ -213,7 +213,7 @@ struct tc_load {
 	struct tc_io tick;
 	bool running;
 	double rate_hz;
-	uint64_t start_ns;
+	uint64_t start_ns, end_ns; /**< UINT64_MAX: it goes on. */
 	uint32_t under_way;
 	struct tc_load_one one[EP_TCPCHECK_TARGETS_MAX];
 };
@@ -310,4 +310,5 @@ void tc_capacity_tick(struct ep_tcpcheck *c, uint64_t now_ns);
 void tc_capacity_free(struct ep_tcpcheck *c);
 void tc_idle_event(struct ep_tcpcheck *c, struct tc_line *line, uint64_t now_ns);
 void tc_idle_timer(struct ep_tcpcheck *c, struct tc_line *line, uint64_t now_ns);
+void tc_idle_tick(struct ep_tcpcheck *c, uint64_t now_ns);
 void tc_idle_free(struct ep_tcpcheck *c);

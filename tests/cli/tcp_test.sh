@@ -58,9 +58,13 @@ bad "\-\-connect-rate '0/s'.*0.1/s to 10000/s" "a rate of nothing" 127.0.0.1 --c
 bad "\-\-connect-rate 'nan/s'" "a rate that is no number" 127.0.0.1 --connect-rate nan/s
 bad "\-\-connections '0'.*1 to 60000" "no connections" 127.0.0.1 --connections 0
 bad "\-\-port 7881.*\-\-connections" "the port of a test that was not asked for" 127.0.0.1 --port 7881
+bad "\-\-hold 5s.*\-\-connections" "how long to hold what was not asked for" 127.0.0.1 --hold 5s
+bad "\-\-connect-rate 5/s.*\-\-connections" "how fast to open it" 127.0.0.1 --connect-rate 5/s
 bad "port 443 is checked by tls" "TLS in numbers" 127.0.0.1 --connections 5 --port 443
 bad "\-\-idle 100ms.*1 s to" "an idle time that is none" 127.0.0.1 --idle 100ms
 bad "\-\-sni: character 2 is not allowed" "a name with a space" 127.0.0.1 --sni "a b"
+bad "\-\-sni 198.18.1.2: is an address, and TLS asks for names" "an address for a name" 127.0.0.1 --sni 198.18.1.2
+bad "\-\-turn-sni a..b: a part between dots is empty" "a name with a hole" 127.0.0.1 --turn-sni a..b
 bad "\-\-ufrag: has 0 characters" "an empty user name" 127.0.0.1 --ufrag ""
 bad "\-\-livekit-yaml $tmp/none.yaml: cannot be read" "a file that is not there" 127.0.0.1 --livekit-yaml "$tmp/none.yaml"
 printf 'port: [\n' >"$tmp/bad.yaml"
@@ -79,11 +83,12 @@ if ((EUID == 0)); then
 	code=0
 	# shellcheck disable=SC2016 # for the inner shell
 	unshare -n bash -c 'ip link set lo up && sysctl -qw net.ipv4.ip_local_port_range="40000 40001" &&
-		{ python3 "$2" silent=9000 & } && for ((i = 0; i < 100; i++)); do ss -Htln "sport = :9000" | grep -q . && break; sleep 0.1; done
+		{ python3 "$2" silent=9000 >/dev/null & } && for ((i = 0; i < 100; i++)); do ss -Htln "sport = :9000" | grep -q . && break; sleep 0.1; done
 		"$1" tcp 127.0.0.1 --udp-stun none --tcp 9000=connect --connections 10 --hold 100ms \
-		--tcp-timeout 500ms --json -; code=$?; kill %1; exit $code' - "$EP_BIN" "$top/tests/lab/tcp_ends.py" >"$tmp/busy.json" 2>/dev/null || code=$?
-	is "$code $(sed -n '/^{/,$p' "$tmp/busy.json" | jq -r '"\(.verdict) \(.tcp[] | select(.check == "capacity") | .status)"')" "5 invalid busy" \
+		--tcp-timeout 500ms --json "$3"; code=$?; kill %1; exit $code' - "$EP_BIN" "$top/tests/lab/tcp_ends.py" "$json" >"$tmp/report" 2>/dev/null || code=$?
+	is "$code $(jq -r '"\(.verdict) \(.tcp[] | select(.check == "capacity") | .status)"' "$json")" "5 invalid busy" \
 		"no local port left: busy, which is this host's own limit, and the measurement is invalid"
+	like "$(sed -n '/^What to do/,$p' "$tmp/report")" '^What to do.  -> TCP 9000: give this host more local ports [^>]*$' "... and what to do is to give it more, and that alone"
 fi
 
 # ---- what servers do -------------------------------------------------------------------------------------------------------
@@ -118,7 +123,7 @@ ready()
 }
 wait_for 10 ready "$silent" "$closes" "$text" "$http"
 
-tcp --udp-stun none --tcp "$http=http,$silent=ice-tcp,$closes=ice-tcp"
+tcp --udp-stun none --tcp "$http=http,$silent=ice-tcp,$closes=ice-tcp" --tcp-timeout 500ms
 [[ $code == 0 ]] || jq -r ".reasons[]" "$json" | sed "s/^/# /"
 is "$code" 0 "ports that are open: exit 0"
 succeeds "... as the schema says" "$check" "$json" schema
@@ -162,7 +167,7 @@ rtc:
   udp_port: 7882
 END
 chmod 644 "$tmp/livekit.yaml"
-tcp --livekit-yaml "$tmp/livekit.yaml"
+tcp --livekit-yaml "$tmp/livekit.yaml" --tcp-timeout 500ms
 is "$code $(row "$http" http) $(row "$silent" ice-tcp)" "0 open open" "the ports of a LiveKit file are checked as what they are"
 like "$(jq -r '.warnings[]' "$json")" "livekit.yaml: .*udp_port" "... and it is said where the file contradicts itself"
 tcp --livekit-yaml "$tmp/livekit.yaml" --tcp "$shut=connect"

@@ -40,7 +40,7 @@ taken()
 }
 
 # HTTP on 80; on 443 the name that a client asks for decides, as in front of LiveKit: TURN goes to coturn's 5349, a name that nobody has
-# is refused, the rest goes to HTTPS.
+# is refused, the rest goes to HTTPS. On 9003 a proxy whose backend is down.
 start_nginx()
 {
 	mkdir -p "$tmp/nginx"
@@ -83,6 +83,10 @@ start_nginx()
 				listen [::]:443 ipv6only=off;
 				ssl_preread on;
 				proxy_pass \$backend;
+			}
+			server {
+				listen [::]:9003 ipv6only=off;
+				proxy_pass 127.0.0.1:9;
 			}
 		}
 	END

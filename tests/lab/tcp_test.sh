@@ -156,11 +156,12 @@ insert rule inet everyport to_responder tcp dport 9007 counter reject with tcp r
 insert rule inet everyport to_responder tcp dport 9008 counter reject with icmpx type admin-prohibited
 insert rule inet everyport to_responder udp dport 3478 counter drop
 END
-bad=9004,9005=tls,9006,9007,9008,9009
+bad=9003=connect,9003=tls,9003=ice-tcp,9004,9005=tls,9006,9007,9008,9009
 for host in "$responder" $responder6; do
 	tcp "$host" --tcp 80,$bad --udp-stun 3478 --tcp-timeout 2500ms
 	is "$code" 1 "ports that are shut in every way there is, $host: exit 1"
 	is "$(row tcp 80 http)" open "the port that is open stays open"
+	is "$(row tcp 9003 connect) $(row tcp 9003 tls) $(row tcp 9003 ice-tcp)" "reset reset reset" "a proxy that accepts and closes, its backend being down: reset"
 	is "$(row tcp 9004 connect)" reset "accept, then a reset: reset"
 	is "$(row tcp 9005 tls)" wrong-protocol "plain text where TLS belongs: wrong-protocol"
 	like "$(row tcp 9005 tls .reply)" '^220 mail' "... with what was said"

@@ -92,12 +92,19 @@ idle_age(struct ep_result *r, uint16_t port, uint32_t age_s, struct ep_result_id
 
 	used = snprintf(text, sizeof(text), "%d of 4 connections alive after %u s of silence",
 		(int)idle.alive, age_s);
-	if (!alive)
+	if (idle.reset > 0)
+		snprintf(text + used, sizeof(text) - (size_t)used,
+			"; %d reset unasked, first after %.1f s", (int)idle.reset, idle.reset_s);
+	else if (!alive)
 		snprintf(text + used, sizeof(text) - (size_t)used,
 			"; %d dropped on the way without a word; %d closed by the service, first "
 			"after 60.0 s",
 			(int)idle.lost, (int)idle.closed);
-	row = add(r, port, "idle", "alone", alive ? "open" : "stalled", text);
+	row = add(r, port, "idle", "alone",
+		alive                    ? "open"
+			: idle.reset > 0 ? "reset"
+					 : "stalled",
+		text);
 	row->idle = idle;
 	row->idle.known = true;
 	row->idle.age_s = age_s;
@@ -111,6 +118,7 @@ alone_idle(struct ep_result *r)
 {
 	const struct ep_result_idle alive = {.alive = 4};
 	const struct ep_result_idle gone = {.lost = 3, .closed = 1, .closed_s = 60};
+	const struct ep_result_idle reset = {.reset = 4, .reset_s = 600};
 	const struct ep_result_idle one = {.alive = 1, .lost = 2, .closed = 1, .closed_s = 60};
 
 	idle_age(r, 443, 300, alive);
@@ -121,6 +129,7 @@ alone_idle(struct ep_result *r)
 	idle_age(r, 7881, 350, one);
 	idle_age(r, 7881, 400, gone);
 	idle_age(r, 7881, 450, gone);
+	idle_age(r, 7881, 600, reset);
 }
 
 struct ep_result *

@@ -41,7 +41,7 @@ load_for(struct bench *b, double rate_hz, uint64_t ns)
 
 	ep_tcpcheck_load_start(b->c, rate_hz, test_now_ns);
 	test_run(b->c, b->servers, ns);
-	ep_tcpcheck_load_stop(b->c);
+	ep_tcpcheck_load_stop(b->c, test_now_ns);
 	while (!ep_tcpcheck_load_done(b->c))
 		test_step(b->c, b->servers);
 	ep_tcpcheck_load(b->c, 0, &load);
@@ -94,6 +94,31 @@ many_connects_a_second_have_no_failure_of_ours(void **state)
 	bench_end(&b);
 }
 
+/* A caller that is asleep at its beginning and at its end owes no attempt less, and none that was due behind the end. */
+static void
+late_caller_makes_every_attempt_that_was_due(void **state)
+{
+	struct bench b = bench(SILENT, false, EP_TCPCHECK_CONNECT);
+	const uint64_t start_ns = test_now_ns, end_ns = start_ns + 2 * S;
+	struct ep_tcpcheck_load l;
+
+	(void)state;
+	test_now_ns += 700 * MS;
+	ep_tcpcheck_load_start(b.c, 10, start_ns);
+	test_run(b.c, b.servers, 800 * MS);
+	test_now_ns += 900 * MS;
+	ep_tcpcheck_load_stop(b.c, end_ns);
+	assert_false(ep_tcpcheck_load_done(b.c));
+	test_run(b.c, b.servers, 1 * S);
+	assert_true(ep_tcpcheck_load_done(b.c));
+	ep_tcpcheck_load(b.c, 0, &l);
+	assert_int_equal(l.attempts, 20);
+	assert_int_equal(l.by_status[EP_TCPCHECK_OPEN], 20);
+	/* Those due in the first 600 ms, and from 1.6 s on: began more than 100 ms behind their time. */
+	assert_in_range(l.late, 6 + 4, 7 + 5);
+	bench_end(&b);
+}
+
 static void
 slow_answer_does_not_delay_the_next_attempt(void **state)
 {
@@ -106,7 +131,7 @@ slow_answer_does_not_delay_the_next_attempt(void **state)
 	server_backlog(b.servers[0], 4);
 	ep_tcpcheck_load_start(b.c, 10, test_now_ns);
 	test_run(b.c, NULL, 10 * S);
-	ep_tcpcheck_load_stop(b.c);
+	ep_tcpcheck_load_stop(b.c, test_now_ns);
 	test_run(b.c, NULL, 5 * S);
 	ep_tcpcheck_load(b.c, 0, &l);
 	open = l.by_status[EP_TCPCHECK_OPEN];
@@ -130,7 +155,7 @@ failures_are_counted_by_cause_with_the_first_and_its_time(void **state)
 	test_run(b.c, b.servers, 2 * S - 50 * MS);
 	server_behave(b.servers[0], RESETS);
 	test_run(b.c, b.servers, 1 * S);
-	ep_tcpcheck_load_stop(b.c);
+	ep_tcpcheck_load_stop(b.c, test_now_ns);
 	test_run(b.c, b.servers, 1 * S);
 	ep_tcpcheck_load(b.c, 0, &l);
 	assert_int_equal(l.by_status[EP_TCPCHECK_OPEN], 20);
@@ -352,6 +377,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(load_makes_as_many_attempts_as_its_rate_says),
 		cmocka_unit_test(many_connects_a_second_have_no_failure_of_ours),
+		cmocka_unit_test(late_caller_makes_every_attempt_that_was_due),
 		cmocka_unit_test(slow_answer_does_not_delay_the_next_attempt),
 		cmocka_unit_test(failures_are_counted_by_cause_with_the_first_and_its_time),
 		cmocka_unit_test(attempts_that_we_begin_late_are_told),

@@ -509,6 +509,8 @@ test_checker(const struct ep_tcpcheck_cfg *cfg)
 	struct ep_tcpcheck *c;
 	struct ep_err err = {0};
 
+	/* Nobody here vouches for anything, and reading the host's roots takes more time than all else. */
+	assert_int_equal(setenv("SSL_CERT_FILE", "/dev/null", 1), 0);
 	if (ep_tcpcheck_create(cfg, &c, &err) < 0)
 		fail_msg("%s", err.text);
 	return c;
