@@ -446,6 +446,39 @@ vdev_is_opened_by_name_and_arguments(void **state)
 }
 
 static void
+a_tag_of_a_vlan_counts_in_no_mtu(void **state)
+{
+	static const struct {
+		uint32_t frame_bytes;
+		uint16_t tag_bytes;
+		uint32_t mtu_bytes;
+	} row[] = {
+		{64, 0, 1500},
+		{1518, 0, 1500},
+		{1519, 0, 1501},
+		{68, 4, 1500},
+		{1522, 4, 1500},
+		{1523, 4, 1501},
+		{9018, 0, 9000},
+		{9022, 4, 9000},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < EP_ARRAY_LEN(row); i++) {
+		struct ep_dev_cfg cfg = vdev_cfg("net_null7");
+		struct ep_dev_info info;
+		struct ep_dev *dev;
+
+		cfg.mtu_frame_bytes = row[i].frame_bytes;
+		cfg.tag_bytes = row[i].tag_bytes;
+		assert_int_equal(ep_dev_open(&cfg, &dev, NULL), 0);
+		ep_dev_info(dev, &info);
+		assert_int_equal(info.mtu_bytes, row[i].mtu_bytes);
+		ep_dev_close(dev);
+	}
+}
+
+static void
 open_says_what_is_wrong_with_a_device(void **state)
 {
 	static const struct {
@@ -508,6 +541,7 @@ main(void)
 		cmocka_unit_test(pair_refuses_bad_configurations_and_leaves_nothing),
 		cmocka_unit_test(arm_and_disarm_do_nothing_where_no_kernel_shares),
 		cmocka_unit_test(vdev_is_opened_by_name_and_arguments),
+		cmocka_unit_test(a_tag_of_a_vlan_counts_in_no_mtu),
 		cmocka_unit_test(open_says_what_is_wrong_with_a_device),
 		cmocka_unit_test(open_refuses_a_checksum_offload_that_is_not_there),
 	};
