@@ -354,6 +354,21 @@ frame_bytes_untagged(const struct side *s, uint16_t frame_bytes)
 	return frame_bytes > tag_bytes ? frame_bytes - tag_bytes : 0;
 }
 
+/* The far side may know of no tag, and asks for frames of its own smallest size. */
+static int
+frame_refuse(const struct side *s, uint16_t frame_bytes, struct ep_err *err)
+{
+	const enum ep_wire_family family = s->cfg.ends.src.family;
+	const uint32_t min_bytes =
+		family == EP_WIRE_IPV6 ? EP_WIRE_MIN_FRAME_IPV6 : EP_WIRE_MIN_FRAME_IPV4;
+
+	return ep_err_set(err, -ERANGE,
+		"frame size %u B over IPv%d with the tag of VLAN %u; allowed is %u to %u B with "
+		"FCS and tag",
+		frame_bytes, (int)family, s->cfg.vlan_id, min_bytes + ENGINE_VLAN_BYTES,
+		EP_WIRE_MAX_FRAME + ENGINE_VLAN_BYTES);
+}
+
 static int
 side_templates(struct ep_engine *e, struct side *s, struct ep_err *err)
 {
@@ -369,6 +384,8 @@ side_templates(struct ep_engine *e, struct side *s, struct ep_err *err)
 		const int ret = ep_wire_tmpl_init(&s->tmpl[i], &s->cfg.ends,
 			frame_bytes_untagged(s, sizes->frame_bytes[i]), e->cfg.checksum, err);
 
+		if (ret == -ERANGE && s->cfg.vlan_id != 0)
+			return frame_refuse(s, sizes->frame_bytes[i], err);
 		if (ret < 0)
 			return ret;
 		/* The size may be the far side's wish. */
