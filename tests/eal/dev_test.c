@@ -2,6 +2,9 @@
 
 #include <ep_dev.h>
 
+/* What DPDK is started with, too. */
+#include "../../lib/dev/eal_args.h"
+
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
@@ -216,6 +219,43 @@ eal_leaves_memory_and_cores_to_the_user_who_names_them(void **state)
 	(void)state;
 	assert_int_equal(eal_init_in_child(&cfg, &err, text, sizeof(text)), 0);
 	assert_string_equal(text, "");
+}
+
+/* Whatever this host has: a PCI device takes huge pages, and of no memory there is enough. */
+static void
+eal_keeps_huge_pages_in_one_file_for_virtio_user_alone(void **state)
+{
+	static const struct {
+		const char *dev;
+		bool one_file;
+	} row[] = {
+		{"net_virtio_user0,path=s", true},
+		{"net_virtio_user1,path=s,server=1,queues=2", true},
+		{"net_vhost0,iface=s", false},
+		{"net_memif0,socket=s", false},
+		{"0000:02:00.0", false},
+	};
+	cpu_set_t allowed;
+
+	(void)state;
+	assert_int_equal(eal_cpus_allowed(&allowed, NULL), 0);
+	for (size_t i = 0; i < EP_ARRAY_LEN(row); i++) {
+		struct ep_dev_spec spec[2];
+		const struct ep_dev_eal_cfg cfg = {.dev = spec, .dev_count = 2};
+		struct eal_args args = {0};
+		bool huge = false, one_file = false;
+
+		assert_int_equal(ep_dev_spec_parse("0000:01:00.0", &spec[0], NULL), 0);
+		assert_int_equal(ep_dev_spec_parse(row[i].dev, &spec[1], NULL), 0);
+		assert_int_equal(eal_args_build(&args, &cfg, &allowed, NULL), 0);
+		for (int k = 0; k < args.count; k++) {
+			huge |= strcmp(args.text[k], "--in-memory") == 0;
+			one_file |= strcmp(args.text[k], "--single-file-segments") == 0;
+		}
+		assert_true(huge);
+		assert_int_equal(one_file, row[i].one_file);
+		eal_args_fini(&args);
+	}
 }
 
 static void
@@ -533,6 +573,7 @@ main(void)
 		cmocka_unit_test(spec_refuses_what_is_no_device),
 		cmocka_unit_test(eal_refuses_what_it_cannot_have_and_keeps_stdout_clean),
 		cmocka_unit_test(eal_leaves_memory_and_cores_to_the_user_who_names_them),
+		cmocka_unit_test(eal_keeps_huge_pages_in_one_file_for_virtio_user_alone),
 		cmocka_unit_test(eal_starts_once_with_the_workers_asked_for),
 		cmocka_unit_test(pair_carries_packets_both_ways_on_each_queue),
 		cmocka_unit_test(pair_holds_exactly_a_ring),
