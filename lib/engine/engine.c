@@ -26,12 +26,6 @@ flows_bytes(const struct ep_engine *e)
 }
 
 static size_t
-ports_bytes(const struct ep_engine *e)
-{
-	return (size_t)e->cfg.range->port_count * sizeof(struct ep_acct_port);
-}
-
-static size_t
 hist_bytes(const struct ep_engine *e)
 {
 	return (size_t)e->block_count * sizeof(struct ep_hist);
@@ -56,7 +50,7 @@ lane_destroy(const struct ep_engine *e, struct lane *l)
 	ep_wire_tagger_destroy(l->tagger);
 	ep_wire_tagger_destroy(l->old_tagger);
 	table_free(l->acct.flow, flows_bytes(e));
-	table_free(l->acct.port, ports_bytes(e));
+	queues_destroy(l);
 	table_free(l->hist_oneway, hist_bytes(e));
 	table_free(l->hist_rtt, hist_bytes(e));
 	free(l);
@@ -79,13 +73,11 @@ lane_tables(const struct ep_engine *e, struct lane *l)
 	l->acct.flow_count = e->cfg.space.flow_count;
 	l->acct.port_count = e->cfg.range->port_count;
 	l->acct.flow = table_alloc(flows_bytes(e));
-	l->acct.port = table_alloc(ports_bytes(e));
 	l->hist_oneway = table_alloc(hist_bytes(e));
 	l->hist_rtt = table_alloc(hist_bytes(e));
-	return l->acct.flow == NULL || l->acct.port == NULL || l->hist_oneway == NULL ||
-			l->hist_rtt == NULL
+	return l->acct.flow == NULL || l->hist_oneway == NULL || l->hist_rtt == NULL
 		? -ENOMEM
-		: 0;
+		: queues_create(l);
 }
 
 static uint64_t
@@ -461,7 +453,7 @@ lane_receive(struct ep_engine *e, const struct side *s, struct lane *l)
 		.rtt = rtt,
 	};
 
-	l->rx = e->hot->rx_choose(&choice);
+	queues_rx_set(l, e->hot->rx_choose(&choice));
 	l->verify_filler = e->cfg.verify_filler;
 }
 
@@ -512,7 +504,7 @@ static void
 lane_clear(const struct ep_engine *e, struct lane *l)
 {
 	table_clear(l->acct.flow, flows_bytes(e));
-	table_clear(l->acct.port, ports_bytes(e));
+	queues_clear(l);
 	table_clear(l->hist_oneway, hist_bytes(e));
 	table_clear(l->hist_rtt, hist_bytes(e));
 	l->count = (struct lane_count){.learned = l->count.learned};
