@@ -491,6 +491,7 @@ json_spread(struct json_writer *w, const struct ep_result_spread *s)
 	json_put(w, o, "expected_ratio", json_number(s->expected_ratio, s->expected_ratio > 0));
 	json_put(w, o, "steering", json_text(s->steering));
 	json_put(w, o, "suspect", json_suspect(w, &s->suspect));
+	json_put(w, o, "unjudged", s->unjudged == NULL ? json_null() : json_text(s->unjudged));
 	return o;
 }
 

@@ -146,6 +146,8 @@ struct ep_result_spread {
 	struct ep_result_queues sum; /**< Of the trials. Filled by ep_result_judge(). */
 	struct ep_plan_suspect
 		suspect; /**< A queue that loss follows. Filled by ep_result_judge(). */
+	const char *
+		unjudged; /**< Why it cannot be told whether the loss follows a queue; NULL: it can, or there is none. As suspect. */
 };
 
 /** One trial. */
