@@ -110,6 +110,9 @@ session()
 		--json "$json" --quiet "$@"
 	run_pid=$started_pid
 	tap_take "$a" tapa
+	# In front of the probes, which wait for the link.
+	start "$tmp/router.log" ip netns exec "$m" python3 "$top/tests/lab/icmp_router.py" tapa 198.18.0.9 61010-61019 5 61020-61029 6 61030-61039 0
+	wait_for 10 grep -q ready "$tmp/router.log"
 	taps_join
 	code=0
 	wait "$run_pid" || code=$?
@@ -124,12 +127,16 @@ session()
 		true "... by both queues of both ends, which add up to what the NICs saw"
 	is "$(value '[.config.vlan, .host.queues]')" '[5,2]' "... as the result says"
 	stop "$serve_pid" INT
+	stop "$started_pid"
 }
 
 session "two queues and a VLAN, with an exception interface" --addr 198.18.0.2/24 -- --addr 198.18.0.1/24 --peer 198.18.0.2 --size 68,1522
 number_is "$(counted arp)" -gt 0 "... ARP has the tag"
 number_is "$(counted tcp)" -gt 20 "... TCP of the control connection has it"
 is "$(value '[.host.exception.interface, .host.exception.dropped]')" '["everyport0",0]' "... over everyport0, and nothing was dropped"
+is "$(value '[.ports[] | select(.up.icmp) | [.port, .up.icmp[0].from, .up.icmp[0].name]] | [(map(.[0]) | min, max), length, (map(.[1:]) | unique)]')" \
+	'[61010,61019,10,[["198.18.0.9","admin-prohibited"]]]' "ICMP errors of the VLAN name ports and router, those of another VLAN and of none nothing"
+number_is "$(value .host.exception.other_vlan)" -ge 20 "... and these were not shown to the kernel"
 
 session "the same over IPv6 with --control-dev" --addr 2001:2::2/64 --control-dev ctl0 -- \
 	--addr 2001:2::1/64 --control-dev ctl0 --control-peer 192.0.2.2 --peer 2001:2::2 --size 88
