@@ -60,33 +60,15 @@ loop_check_devs(const struct config *c, struct ep_err *err)
 	return ret;
 }
 
-/* On an interface of the kernel tags are the kernel's business. */
 static int
 loop_check_vlan(const struct config *c, struct ep_err *err)
 {
-	if (c->vlan == 0)
-		return 0;
-	if (c->dev_count == 0)
+	if (c->vlan != 0 && c->dev_count == 0)
 		return ep_err_set(err, -EINVAL,
 			"--vlan %u: nothing lies between the ends of the in-memory pair, give two "
 			"--dev",
 			(uint32_t)c->vlan);
-	for (uint32_t i = 0; i < c->dev_count; i++) {
-		struct ep_dev_spec spec;
-		const int ret = ep_dev_spec_parse(c->dev[i], &spec, err);
-
-		if (ret < 0)
-			return ret;
-		if (ep_dev_spec_is_kernel(&spec))
-			return ep_err_set(err, -EINVAL,
-				"--vlan %u: is for PCI and net_... devices; for %s let the kernel "
-				"make "
-				"an interface of the VLAN (ip link add link ... type vlan id %u) "
-				"and "
-				"name that",
-				(uint32_t)c->vlan, c->dev[i], (uint32_t)c->vlan);
-	}
-	return 0;
+	return common_vlan_check(c, err);
 }
 
 static int

@@ -177,8 +177,8 @@ static int
 run_steer(struct initiator *r, struct ep_err *err)
 {
 	r->space = common_space(r->config);
-	return steering_set(
-		&r->steering, r->dev, r->config->range, true, r->peer.ip.family, 0, NULL, err);
+	return steering_set(&r->steering, r->dev, r->config->range, true, r->peer.ip.family,
+		(uint16_t)r->config->vlan, NULL, err);
 }
 
 /* The source ports of the responder's choice, if it made one: some of those that it was offered. */
@@ -304,6 +304,7 @@ run_engine(struct initiator *r, struct ep_err *err)
 
 	cfg.range = c->range;
 	cfg.side[0].role = EP_ENGINE_INITIATOR;
+	cfg.side[0].vlan_id = (uint16_t)c->vlan;
 	common_side(&r->plan.port[0], r->dev, &cfg.side[0]);
 	cfg.side[0].ends.src = r->route.source;
 	cfg.side[0].ends.dst = r->peer.ip;

@@ -58,7 +58,7 @@ serve_spec(struct responder *r, struct ep_dev_spec *spec, struct ep_err *err)
 	if (ret < 0)
 		return ret;
 	if (!way_kernel_has(spec)) {
-		r->frame_bytes_max = responder_frame_max(ETHERNET_MTU_BYTES);
+		r->frame_bytes_max = responder_frame_max(ETHERNET_MTU_BYTES) + common_tag_bytes(c);
 		return 0;
 	}
 	ret = ep_netlink_link(spec->ifname, &link, err);

@@ -116,12 +116,40 @@ common_frame_max(const struct config *config)
 	return max;
 }
 
+uint16_t
+common_tag_bytes(const struct config *config)
+{
+	return config->vlan == 0 ? 0 : VLAN_TAG_BYTES;
+}
+
+/* On an interface of the kernel tags are the kernel's business. */
+int
+common_vlan_check(const struct config *config, struct ep_err *err)
+{
+	const uint32_t vlan = (uint32_t)config->vlan;
+
+	for (uint32_t i = 0; i < config->dev_count && vlan != 0; i++) {
+		struct ep_dev_spec spec;
+		const int ret = ep_dev_spec_parse(config->dev[i], &spec, err);
+
+		if (ret < 0)
+			return ret;
+		if (ep_dev_spec_is_kernel(&spec))
+			return ep_err_set(err, -EINVAL,
+				"--vlan %u: is for PCI and net_... devices; for %s let the kernel "
+				"make an interface of the VLAN (ip link add link ... type vlan id "
+				"%u) and name that",
+				vlan, config->dev[i], vlan);
+	}
+	return 0;
+}
+
 int
 common_sizes_check(const struct config *config, enum ep_wire_family family, struct ep_err *err)
 {
 	const uint16_t untagged =
 		family == EP_WIRE_IPV6 ? EP_WIRE_MIN_FRAME_IPV6 : EP_WIRE_MIN_FRAME_IPV4;
-	const uint16_t min = config->vlan == 0 ? untagged : untagged + VLAN_TAG_BYTES;
+	const uint16_t min = (uint16_t)(untagged + common_tag_bytes(config));
 
 	for (uint32_t i = 0; i < config->sizes.count; i++)
 		if (config->sizes.frame_bytes[i] < min)
@@ -144,6 +172,7 @@ common_dev_cfg(
 		.node = port->node,
 		.ring_descs = (uint16_t)config->ring_descs,
 		.mtu_frame_bytes = common_frame_max(config),
+		.tag_bytes = common_tag_bytes(config),
 		.offload_checksum = config->offload_checksum,
 		.range_queues = spec->kind == EP_DEV_AF_XDP ? (uint16_t)config->queues : 0,
 		.range = config->range,
@@ -252,7 +281,7 @@ common_ends_check(const struct config *config, struct ep_err *err)
 		return ep_err_set(err, -EINVAL,
 			"--dev is needed once: the interface that leads to the other side, such as "
 			"eth0");
-	if (way_check(config, err) < 0)
+	if (common_vlan_check(config, err) < 0 || way_check(config, err) < 0)
 		return err->code;
 	if (config->key_file == NULL)
 		return ep_err_set(err, -EINVAL,

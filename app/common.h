@@ -38,6 +38,12 @@ int common_sweep_rate(
 /** Largest frame of the run [B]. */
 uint16_t common_frame_max(const struct config *config);
 
+/** What the tag of --vlan takes of each frame [B]; 0 without. */
+uint16_t common_tag_bytes(const struct config *config);
+
+/** Whether --vlan fits the devices: on a kernel interface tags are the kernel's. @return 0 or -errno with a sentence. */
+int common_vlan_check(const struct config *config, struct ep_err *err);
+
 /** Check that the sizes fit the family (the smallest frame) with a sentence. @return 0 or -ERANGE. */
 int common_sizes_check(const struct config *config, enum ep_wire_family family, struct ep_err *err);
 

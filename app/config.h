@@ -44,7 +44,7 @@ struct config {
 	const char *gateway_text[CONFIG_DEVS_MAX];
 	uint32_t gateway_count;
 	uint64_t
-		vlan; /**< loop over devices that no kernel owns: 802.1Q identifier of all frames; 0: no tag. */
+		vlan; /**< Of devices that no kernel owns: 802.1Q identifier of all frames; 0: no tag. */
 	const char *control_dev;  /**< NULL: not given. */
 	const char *control_peer; /**< NULL: peer. */
 	const char *peer;

@@ -418,7 +418,7 @@ static const struct opt options[] = {
 	{"--gateway", "IP", COMMAND_ALL,
 		"router of a device with --addr, in their order; without, the peer is on its link",
 		set_gateway},
-	{"--vlan", "ID", COMMAND_LOOP,
+	{"--vlan", "ID", COMMAND_LOOP | COMMAND_SERVE | COMMAND_RUN,
 		"802.1Q tag of all frames of PCI and net_... devices, 1 to 4094; sizes count it "
 		"(at least 68 B, over IPv6 88 B)",
 		set_vlan},

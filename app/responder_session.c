@@ -170,6 +170,7 @@ session_engine(struct responder *r, const struct ep_wire_ends *ends, struct ep_e
 
 	cfg.range = s->range;
 	cfg.side[0].role = EP_ENGINE_RESPONDER;
+	cfg.side[0].vlan_id = (uint16_t)r->config->vlan;
 	common_side(&r->plan.port[0], r->dev, &cfg.side[0]);
 	cfg.side[0].ends = *ends;
 	way_side(&r->way, &cfg.side[0]);
@@ -221,8 +222,8 @@ session_open(struct responder *r, struct responder_conn *c, struct ep_wire_ends 
 		return ep_err_set(err, -ENOMEM, "the responder has no memory for the account");
 	ret = hello_ends(r, c, ends, err);
 	if (ret == 0)
-		ret = steering_set(
-			&s->steering, r->dev, s->range, false, ends->src.family, 0, NULL, err);
+		ret = steering_set(&s->steering, r->dev, s->range, false, ends->src.family,
+			(uint16_t)r->config->vlan, NULL, err);
 	if (ret == 0)
 		ret = session_sources(s, ends, err);
 	if (ret == 0)

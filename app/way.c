@@ -87,8 +87,10 @@ static int
 exception_open(struct way *w, struct ep_err *err)
 {
 	const struct config *c = w->config;
-	struct ep_exc_cfg cfg = {
-		.dev = w->dev, .addr_count = c->addr_count, .gateway_count = c->gateway_count};
+	struct ep_exc_cfg cfg = {.dev = w->dev,
+		.addr_count = c->addr_count,
+		.gateway_count = c->gateway_count,
+		.vlan_id = (uint16_t)c->vlan};
 	int ret;
 
 	for (uint32_t i = 0; i < c->addr_count; i++)
@@ -134,7 +136,7 @@ static int
 control_dev_open(struct way *w, struct ep_err *err)
 {
 	const struct config *c = w->config;
-	struct ep_slow_cfg cfg = {.addr_count = c->addr_count};
+	struct ep_slow_cfg cfg = {.addr_count = c->addr_count, .vlan = (uint16_t)c->vlan};
 	struct ep_netlink_link link;
 	int ret = ep_netlink_link(c->control_dev, &link, err);
 
@@ -356,6 +358,7 @@ way_facts(const struct way *w, struct ep_result *result)
 		.to_kernel = count.to_kernel,
 		.from_kernel = count.from_kernel,
 		.filtered = count.filtered,
+		.other_vlan = count.other_vlan,
 		.dropped = count.dropped + w->worker_dropped,
 	};
 	snprintf(x->interface, sizeof(x->interface), "%s", ep_exc_ifname(w->exc));

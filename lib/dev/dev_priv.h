@@ -83,7 +83,8 @@ struct ep_dev {
 
 /* What dev_port_open() needs beside the device. */
 struct dev_port_cfg {
-	uint32_t frame_bytes; /* Largest frame with FCS. */
+	uint32_t frame_bytes; /* Largest frame with FCS ... */
+	uint16_t tag_bytes;   /* ... and the tag of a VLAN in it, which no MTU counts. */
 	uint32_t pool_mbufs;  /* A queue. */
 	uint32_t side_mbufs;  /* Of the side pool; 0: none. */
 	uint32_t buf_bytes;   /* Room for a frame in a packet buffer, without the headroom. */
@@ -115,6 +116,8 @@ int dev_cfg_check(const struct ep_dev_cfg *cfg, const char *name, struct ep_err 
 int dev_hotplug(struct ep_dev *dev, const char *name, const char *args);
 /* Make a vdev of a driver under the next free name. */
 int dev_vdev_add(struct ep_dev *dev, const char *driver, const char *args, struct ep_err *err);
+/* MTU that carries the largest frame, where that is more than the usual one; else 0. */
+uint16_t dev_port_mtu(const struct dev_port_cfg *cfg);
 int dev_port_open(struct ep_dev *dev, const struct dev_port_cfg *cfg, struct ep_err *err);
 /* Throw away what the queues hold; returns how much, and adds it up by queue unless @p queue is NULL. */
 uint32_t dev_port_drain(const struct ep_dev *dev, uint64_t *queue);

@@ -192,6 +192,19 @@ memory_check(const struct ep_dev_eal_cfg *cfg, struct ep_err *err)
 	return 0;
 }
 
+/* virtio-user hands its memory to the other process as files, of which the protocol takes eight: not one a huge page. */
+static bool
+shares_memory(const struct ep_dev_eal_cfg *cfg)
+{
+	static const char driver[] = "net_virtio_user";
+
+	for (uint32_t i = 0; i < cfg->dev_count; i++)
+		if (cfg->dev[i].kind == EP_DEV_VDEV &&
+			strncmp(cfg->dev[i].vdev, driver, sizeof(driver) - 1) == 0)
+			return true;
+	return false;
+}
+
 static void
 memory_add(struct eal_args *args, const struct ep_dev_eal_cfg *cfg)
 {
@@ -200,6 +213,8 @@ memory_add(struct eal_args *args, const struct ep_dev_eal_cfg *cfg)
 	if (pci_count(cfg) > 0 ||
 		(geteuid() == 0 && huge_pages_free() * HUGE_PAGE_MIB >= memory_mib)) {
 		args_add(args, "--in-memory");
+		if (shares_memory(cfg))
+			args_add(args, "--single-file-segments");
 	} else {
 		args_add(args, "--no-huge");
 		args_add(args, "--no-shconf");

@@ -111,11 +111,13 @@ struct ep_dev_cfg {
 	uint16_t queue_pairs;     /**< Wanted, at most 64; see above. */
 	uint16_t ring_descs;      /**< Descriptors a queue, 64 to 4096; power of two. */
 	uint32_t mtu_frame_bytes; /**< Largest frame with FCS that will be sent or received [B]. */
-	uint32_t pool_mbufs;      /**< Packet buffers a queue; see above. */
-	uint32_t extra_mbufs;     /**< More of them, for who keeps received frames for a while. */
-	uint32_t side_mbufs;      /**< VDEV, PCI: packet buffers of ep_dev_side_pool(); 0: none. */
-	bool offload_checksum;    /**< Ask for IPv4 and UDP checksum offload. */
-	bool has_node;            /**< `node` is meant. */
+	uint16_t
+		tag_bytes; /**< Of these, the tag of a VLAN, which no MTU counts [B]. PCI and VDEV. */
+	uint32_t pool_mbufs;   /**< Packet buffers a queue; see above. */
+	uint32_t extra_mbufs;  /**< More of them, for who keeps received frames for a while. */
+	uint32_t side_mbufs;   /**< VDEV, PCI: packet buffers of ep_dev_side_pool(); 0: none. */
+	bool offload_checksum; /**< Ask for IPv4 and UDP checksum offload. */
+	bool has_node;         /**< `node` is meant. */
 	int16_t node; /**< NUMA node of packet buffers and rings; where it has no memory, any. Else the driver's choice. */
 	/**
 	 * AF_XDP only: keep the range on so many queues, the lowest, by ntuple rules or else by giving the interface this number of

@@ -122,6 +122,7 @@ dev_pci_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *er
 {
 	struct dev_port_cfg port = {
 		.frame_bytes = cfg->mtu_frame_bytes,
+		.tag_bytes = cfg->tag_bytes,
 		.pool_mbufs = cfg->pool_mbufs != 0 ? cfg->pool_mbufs : 4u * cfg->ring_descs + 1024,
 		.side_mbufs = cfg->side_mbufs,
 		.buf_bytes =
@@ -135,9 +136,7 @@ dev_pci_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *er
 		ret = pci_queues(dev, cfg->queue_pairs, err);
 	if (ret < 0)
 		return ret;
-	if (cfg->mtu_frame_bytes > RTE_ETHER_MAX_LEN)
-		port.mtu_bytes =
-			(uint16_t)(cfg->mtu_frame_bytes - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN);
+	port.mtu_bytes = dev_port_mtu(&port);
 	ret = dev_port_open(dev, &port, err);
 	if (ret < 0)
 		return ret;

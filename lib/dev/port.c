@@ -154,11 +154,22 @@ port_side_pool_create(struct ep_dev *dev, const struct dev_port_cfg *cfg, struct
 		dev->name, cfg->side_mbufs, rte_strerror(rte_errno));
 }
 
+/* Drivers leave room for a tag beside the MTU, as Ethernet does. */
+uint16_t
+dev_port_mtu(const struct dev_port_cfg *cfg)
+{
+	const uint32_t frame_bytes = cfg->frame_bytes - cfg->tag_bytes;
+
+	return frame_bytes > RTE_ETHER_MAX_LEN ? (uint16_t)(frame_bytes - PORT_FRAME_OVERHEAD_BYTES)
+					       : 0;
+}
+
 static int
 port_limits_check(const struct ep_dev *dev, const struct dev_port_cfg *cfg,
 	const struct rte_eth_dev_info *info, struct ep_err *err)
 {
-	const uint32_t frame_max = (uint32_t)info->max_mtu + PORT_FRAME_OVERHEAD_BYTES;
+	const uint32_t frame_max =
+		(uint32_t)info->max_mtu + PORT_FRAME_OVERHEAD_BYTES + cfg->tag_bytes;
 
 	if (info->max_mtu != 0 && cfg->frame_bytes > frame_max)
 		return ep_err_set(err, -EINVAL,

@@ -42,6 +42,7 @@ dev_vdev_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *e
 {
 	struct dev_port_cfg port = {
 		.frame_bytes = cfg->mtu_frame_bytes,
+		.tag_bytes = cfg->tag_bytes,
 		.pool_mbufs = cfg->pool_mbufs != 0 ? cfg->pool_mbufs : 4u * cfg->ring_descs + 1024,
 		.side_mbufs = cfg->side_mbufs,
 		.buf_bytes = RTE_MAX((uint32_t)VDEV_BUF_BYTES, RTE_ALIGN(cfg->mtu_frame_bytes, 64)),
@@ -60,9 +61,7 @@ dev_vdev_open(struct ep_dev *dev, const struct ep_dev_cfg *cfg, struct ep_err *e
 	dev->queue_pairs = RTE_MAX(cfg->queue_pairs, 1);
 	dev->queue_pairs = RTE_MIN(dev->queue_pairs, info.max_rx_queues);
 	dev->queue_pairs = RTE_MIN(dev->queue_pairs, info.max_tx_queues);
-	if (cfg->mtu_frame_bytes > RTE_ETHER_MAX_LEN)
-		port.mtu_bytes =
-			(uint16_t)(cfg->mtu_frame_bytes - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN);
+	port.mtu_bytes = dev_port_mtu(&port);
 	ret = dev_port_open(dev, &port, err);
 	if (ret == 0)
 		rte_eth_promiscuous_enable(dev->port_id); /* no matter where a driver has none */

@@ -82,15 +82,19 @@ ep_engine_rx_ports(const struct ep_engine *e, uint32_t side, struct ep_acct_port
 	const struct side *s = &e->side[side];
 
 	for (uint32_t i = 0; i < s->lane_count; i++)
-		ep_acct_ports_merge(ports, s->lane[i]->acct.port, e->cfg.range->port_count);
+		for (uint32_t q = 0; q < queues_count(s->lane[i]); q++)
+			ep_acct_ports_merge(
+				ports, s->lane[i]->queue_port[q], e->cfg.range->port_count);
 }
 
 /* Echoes that the NIC took: one a first copy, less those it refused. */
 static void
 echo_ports_add(const struct ep_engine *e, const struct lane *l, uint64_t *sent)
 {
-	for (uint32_t p = 0; p < e->cfg.range->port_count; p++)
-		sent[p] += ep_acct_first(&l->acct.port[p]) - l->acct.port[p].echo_refused;
+	for (uint32_t q = 0; q < queues_count(l); q++)
+		for (uint32_t p = 0; p < e->cfg.range->port_count; p++)
+			sent[p] += ep_acct_first(&l->queue_port[q][p]) -
+				l->queue_port[q][p].echo_refused;
 }
 
 void
@@ -122,20 +126,22 @@ ep_engine_queues(const struct ep_engine *e, uint32_t side, uint64_t *pkts)
 	return RTE_MIN(s->info.queue_pairs, EP_ENGINE_QUEUES_MAX);
 }
 
-/* The lane that has most of a port's probes; EP_ENGINE_QUEUE_NONE where none came, or no lane has nine of ten. */
+/* The queue that has most of a port's probes; EP_ENGINE_QUEUE_NONE where none came, or no queue has nine of ten. */
 static uint32_t
-port_lane(const struct side *s, uint32_t port_index)
+port_queue(const struct side *s, uint32_t port_index)
 {
 	uint64_t total = 0, most = 0;
 	uint32_t best = EP_ENGINE_QUEUE_NONE;
 
 	for (uint32_t i = 0; i < s->lane_count; i++) {
-		const uint64_t n = ep_acct_received(&s->lane[i]->acct.port[port_index]);
+		for (uint32_t q = 0; q < queues_count(s->lane[i]); q++) {
+			const uint64_t n = ep_acct_received(&s->lane[i]->queue_port[q][port_index]);
 
-		total += n;
-		if (n > most) {
-			most = n;
-			best = i;
+			total += n;
+			if (n > most) {
+				most = n;
+				best = i + q * s->lane_count;
+			}
 		}
 	}
 	return most >= total - total / 10 ? best : EP_ENGINE_QUEUE_NONE;
@@ -146,14 +152,8 @@ ep_engine_port_queues(const struct ep_engine *e, uint32_t side, uint8_t *queue)
 {
 	const struct side *s = &e->side[side];
 
-	for (uint32_t p = 0; p < e->cfg.range->port_count; p++) {
-		const uint32_t i = port_lane(s, p);
-
-		/* The queue of a lane with one has the lane's number. */
-		queue[p] = i < s->lane_count && s->lane[i]->rx_queue_count == 1
-			? (uint8_t)i
-			: EP_ENGINE_QUEUE_NONE;
-	}
+	for (uint32_t p = 0; p < e->cfg.range->port_count; p++)
+		queue[p] = (uint8_t)port_queue(s, p);
 }
 
 uint32_t

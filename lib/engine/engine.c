@@ -26,12 +26,6 @@ flows_bytes(const struct ep_engine *e)
 }
 
 static size_t
-ports_bytes(const struct ep_engine *e)
-{
-	return (size_t)e->cfg.range->port_count * sizeof(struct ep_acct_port);
-}
-
-static size_t
 hist_bytes(const struct ep_engine *e)
 {
 	return (size_t)e->block_count * sizeof(struct ep_hist);
@@ -56,7 +50,7 @@ lane_destroy(const struct ep_engine *e, struct lane *l)
 	ep_wire_tagger_destroy(l->tagger);
 	ep_wire_tagger_destroy(l->old_tagger);
 	table_free(l->acct.flow, flows_bytes(e));
-	table_free(l->acct.port, ports_bytes(e));
+	queues_destroy(l);
 	table_free(l->hist_oneway, hist_bytes(e));
 	table_free(l->hist_rtt, hist_bytes(e));
 	free(l);
@@ -79,13 +73,11 @@ lane_tables(const struct ep_engine *e, struct lane *l)
 	l->acct.flow_count = e->cfg.space.flow_count;
 	l->acct.port_count = e->cfg.range->port_count;
 	l->acct.flow = table_alloc(flows_bytes(e));
-	l->acct.port = table_alloc(ports_bytes(e));
 	l->hist_oneway = table_alloc(hist_bytes(e));
 	l->hist_rtt = table_alloc(hist_bytes(e));
-	return l->acct.flow == NULL || l->acct.port == NULL || l->hist_oneway == NULL ||
-			l->hist_rtt == NULL
+	return l->acct.flow == NULL || l->hist_oneway == NULL || l->hist_rtt == NULL
 		? -ENOMEM
-		: 0;
+		: queues_create(l);
 }
 
 static uint64_t
@@ -354,6 +346,21 @@ frame_bytes_untagged(const struct side *s, uint16_t frame_bytes)
 	return frame_bytes > tag_bytes ? frame_bytes - tag_bytes : 0;
 }
 
+/* The far side may know of no tag, and asks for frames of its own smallest size. */
+static int
+frame_refuse(const struct side *s, uint16_t frame_bytes, struct ep_err *err)
+{
+	const enum ep_wire_family family = s->cfg.ends.src.family;
+	const uint32_t min_bytes =
+		family == EP_WIRE_IPV6 ? EP_WIRE_MIN_FRAME_IPV6 : EP_WIRE_MIN_FRAME_IPV4;
+
+	return ep_err_set(err, -ERANGE,
+		"frame size %u B over IPv%d with the tag of VLAN %u; allowed is %u to %u B with "
+		"FCS and tag",
+		frame_bytes, (int)family, s->cfg.vlan_id, min_bytes + ENGINE_VLAN_BYTES,
+		EP_WIRE_MAX_FRAME + ENGINE_VLAN_BYTES);
+}
+
 static int
 side_templates(struct ep_engine *e, struct side *s, struct ep_err *err)
 {
@@ -369,6 +376,8 @@ side_templates(struct ep_engine *e, struct side *s, struct ep_err *err)
 		const int ret = ep_wire_tmpl_init(&s->tmpl[i], &s->cfg.ends,
 			frame_bytes_untagged(s, sizes->frame_bytes[i]), e->cfg.checksum, err);
 
+		if (ret == -ERANGE && s->cfg.vlan_id != 0)
+			return frame_refuse(s, sizes->frame_bytes[i], err);
 		if (ret < 0)
 			return ret;
 		/* The size may be the far side's wish. */
@@ -444,7 +453,7 @@ lane_receive(struct ep_engine *e, const struct side *s, struct lane *l)
 		.rtt = rtt,
 	};
 
-	l->rx = e->hot->rx_choose(&choice);
+	queues_rx_set(l, e->hot->rx_choose(&choice));
 	l->verify_filler = e->cfg.verify_filler;
 }
 
@@ -495,7 +504,7 @@ static void
 lane_clear(const struct ep_engine *e, struct lane *l)
 {
 	table_clear(l->acct.flow, flows_bytes(e));
-	table_clear(l->acct.port, ports_bytes(e));
+	queues_clear(l);
 	table_clear(l->hist_oneway, hist_bytes(e));
 	table_clear(l->hist_rtt, hist_bytes(e));
 	l->count = (struct lane_count){.learned = l->count.learned};

@@ -119,6 +119,9 @@ struct __rte_cache_aligned lane {
 	uint16_t tx_queue;
 	uint16_t rx_queue_count;
 	struct ep_dev_queue rx_queue[ENGINE_QUEUES_MAX];
+	lane_rx_fn rx_one; /* Several queues: receives from one of them, for rx. */
+	struct ep_acct_port
+		*queue_port[ENGINE_QUEUES_MAX]; /* Ports by queue; acct.port is one of them. */
 
 	/* Written every burst, by this worker only. */
 	alignas(RTE_CACHE_LINE_SIZE) struct ep_pace pace;
@@ -229,6 +232,18 @@ struct hot {
 
 /** The best that this CPU can run. */
 const struct hot *hot_choose(void);
+
+/* queues.c: ports by the queue that their probes came out of. */
+/** Tables of a lane's ports; at least one. */
+uint32_t queues_count(const struct lane *l);
+/** rx_queue_count and acct.port_count are given. @return 0 or -ENOMEM. */
+int queues_create(struct lane *l);
+/** Accepts what was created in part. */
+void queues_destroy(struct lane *l);
+void queues_clear(struct lane *l);
+void queues_touch(const struct lane *l);
+/** Receive by this function from now on. */
+void queues_rx_set(struct lane *l, lane_rx_fn rx);
 
 /** Send what others put into a lane's ring: a burst at most. */
 void slow_send(struct lane *l);

@@ -265,7 +265,7 @@ uint32_t ep_engine_queues(const struct ep_engine *e, uint32_t side, uint64_t *pk
 
 /**
  * At which receive queue the probes to each port arrived: nine of ten of them at least. Seen, not computed. EP_ENGINE_QUEUE_NONE
- * where none arrived, where the port's flows are spread, or where one lane serves several queues.
+ * where none arrived, or where the port's flows are spread.
  *
  * @param[out] queue
  *   [range->port_count]

@@ -263,7 +263,7 @@ worker_touch(const struct worker *w)
 		const struct lane *l = w->lane[i];
 
 		table_touch(l->acct.flow, l->acct.flow_count * sizeof(*l->acct.flow));
-		table_touch(l->acct.port, l->acct.port_count * sizeof(*l->acct.port));
+		queues_touch(l);
 		table_touch(l->hist_oneway, hist_bytes);
 		table_touch(l->hist_rtt, hist_bytes);
 	}

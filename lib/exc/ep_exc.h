@@ -12,7 +12,8 @@
  *
  * A thread of its own moves the frames, on the CPUs that the caller may use. It polls the device itself while the device is kept, and does not
  * touch it while it is lent to workers; a frame that one of them has taken is handed on before the other looks, so that none is lost or
- * moved twice. All rings are of a fixed size: what finds no room is dropped and counted. The thread sleeps when nothing comes: a frame of the
+ * moved twice. On a link whose frames are of a VLAN, the tag is taken off what the kernel is given and put on what it sends, so that its
+ * interface knows nothing of it; frames of another VLAN, or of none, are not given to it. All rings are of a fixed size: what finds no room is dropped and counted. The thread sleeps when nothing comes: a frame of the
  * kernel's wakes it at once, the device is then looked at once a millisecond.
  *
  * Control path, one thread of the caller's. Times are its own. Logs as ep.exc.
@@ -47,6 +48,7 @@ struct ep_exc_cfg {
 	struct ep_exc_addr addr[EP_EXC_ADDRS_MAX];
 	uint32_t gateway_count;
 	struct ep_wire_ip gateway[EP_EXC_ADDRS_MAX]; /**< Each on the link of an address. */
+	uint16_t vlan_id; /**< 802.1Q identifier of all frames on the link, 1 to 4094; 0: no tag. */
 };
 
 /** An exception path. Opaque. */
@@ -60,8 +62,8 @@ struct ep_exc;
  * @param[out] out
  *   Set on success only; release with ep_exc_close() while the device is open.
  * @return
- *   0, -ENOENT (no /dev/net/tun), -EPERM (not root), -EADDRINUSE (another host on the link has an IPv6 address), -EINVAL (an address or gateway
- *   that the kernel refuses), -ENOMEM or -errno, each with a sentence.
+ *   0, -ENOENT (no /dev/net/tun), -EPERM (not root), -EADDRINUSE (another host on the link has an IPv6 address), -EINVAL (a VLAN above 4094, an
+ *   address or gateway that the kernel refuses), -ENOMEM or -errno, each with a sentence.
  */
 int ep_exc_open(const struct ep_exc_cfg *cfg, struct ep_exc **out, struct ep_err *err);
 
@@ -103,6 +105,7 @@ struct ep_exc_count {
 	uint64_t to_kernel;
 	uint64_t from_kernel; /**< That the device, or the ring to the workers, took. */
 	uint64_t filtered;    /**< Kept from the kernel by the filter. */
+	uint64_t other_vlan;  /**< Not for the kernel: without the tag of vlan_id. */
 	uint64_t
 		dropped; /**< Not taken by the kernel or, when a device was kept again, by the device; in several segments. What found no room in
 			       the rx ring is counted by its workers (ep_engine_count.slow_dropped). */

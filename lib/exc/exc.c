@@ -13,6 +13,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/* 802.1Q: 4095 is reserved. */
+#define EXC_VLAN_MAX 4094U
+
 RTE_LOG_REGISTER(ep_exc_logtype, ep.exc, NOTICE)
 
 static struct rte_ring *
@@ -63,12 +66,17 @@ thread_start(struct ep_exc *exc, struct ep_err *err)
 int
 ep_exc_open(const struct ep_exc_cfg *cfg, struct ep_exc **out, struct ep_err *err)
 {
-	struct ep_exc *exc = calloc(1, sizeof(*exc));
+	struct ep_exc *exc;
 	int ret;
 
+	if (cfg->vlan_id > EXC_VLAN_MAX)
+		return ep_err_set(
+			err, -EINVAL, "VLAN %u: allowed are 1 to %u", cfg->vlan_id, EXC_VLAN_MAX);
+	exc = calloc(1, sizeof(*exc));
 	if (exc == NULL)
 		return ep_err_set(err, -ENOMEM, "no memory for the exception path");
 	exc->dev = cfg->dev;
+	exc->vlan_id = cfg->vlan_id;
 	exc->tap_fd = exc->wake_fd = -1;
 	pthread_mutex_init(&exc->lock, NULL);
 	pthread_cond_init(&exc->carried_out, NULL);
@@ -225,6 +233,7 @@ ep_exc_count(const struct ep_exc *exc, struct ep_exc_count *count)
 		.to_kernel = __atomic_load_n(&exc->count.to_kernel, __ATOMIC_RELAXED),
 		.from_kernel = __atomic_load_n(&exc->count.from_kernel, __ATOMIC_RELAXED),
 		.filtered = __atomic_load_n(&exc->count.filtered, __ATOMIC_RELAXED),
+		.other_vlan = __atomic_load_n(&exc->count.other_vlan, __ATOMIC_RELAXED),
 		.dropped = __atomic_load_n(&exc->count.dropped, __ATOMIC_RELAXED),
 	};
 }

@@ -45,6 +45,7 @@ struct ep_exc {
 	int ifindex;
 	int tap_fd;
 	int wake_fd;              /* Readable: there is an order. */
+	uint16_t vlan_id;         /* Tag of all frames on the link; 0: none. */
 	struct rte_mempool *pool; /* Of what the kernel sends: the device's side pool. */
 	struct rte_ring *rx, *tx, *done;
 	pthread_t thread;
@@ -76,6 +77,20 @@ struct ep_exc {
 void exc_filter_set(struct exc_filter *f, const struct ep_dev_filter *from);
 /* Whether a frame is one that the filter takes. */
 bool exc_filter_takes(const struct exc_filter *f, const uint8_t *frame, size_t len);
+
+/* tag.c: pure. */
+#define EXC_TAG_BYTES 4
+enum exc_tag {
+	EXC_TAG_LEAVE,    /* The kernel gets the frame as it is ... */
+	EXC_TAG_TAKE_OFF, /* ... without its tag ... */
+	EXC_TAG_OTHER,    /* ... or not at all: it is of another VLAN, or of none. */
+};
+/* What is to become of the tag of a frame from the link. vlan_id 0: the link has no tags. */
+enum exc_tag exc_tag_look(uint16_t vlan_id, const uint8_t *frame, size_t len);
+/* The frame then begins EXC_TAG_BYTES further on. */
+void exc_tag_take_off(uint8_t *frame);
+/* Into a frame that begins EXC_TAG_BYTES further on, and afterwards here. */
+void exc_tag_put_on(uint16_t vlan_id, uint8_t *frame);
 
 /* tap.c: a tap that ends with its descriptor. Fills ifname, ifindex and tap_fd. */
 int exc_tap_open(struct ep_exc *exc, struct ep_err *err);

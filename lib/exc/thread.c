@@ -5,6 +5,7 @@
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
@@ -31,6 +32,8 @@
 /* Frames are padded to the least that Ethernet carries, without FCS: not every NIC does it (RFC 894). */
 #define FRAME_MIN_BYTES 60
 
+static_assert(RTE_PKTMBUF_HEADROOM >= EXC_TAG_BYTES, "a tag is put on in front of the frame");
+
 static void
 count_add(uint64_t *counter, uint64_t n)
 {
@@ -39,20 +42,34 @@ count_add(uint64_t *counter, uint64_t n)
 
 /* --- To the kernel -------------------------------------------------------------------------------------------------------- */
 
-static void
-tap_give(struct ep_exc *exc, const struct rte_mbuf *m)
+/* Returns the counter of what became of it. */
+static uint64_t *
+frame_give(struct ep_exc *exc, const uint8_t *frame, size_t len)
 {
-	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
 	ssize_t n;
 
-	if (exc->now.filter != NULL && exc_filter_takes(exc->now.filter, frame, m->data_len)) {
-		count_add(&exc->count.filtered, 1);
-		return;
-	}
+	if (exc->now.filter != NULL && exc_filter_takes(exc->now.filter, frame, len))
+		return &exc->count.filtered;
 	do {
-		n = m->nb_segs == 1 ? write(exc->tap_fd, frame, m->data_len) : -1;
-	} while (n < 0 && m->nb_segs == 1 && errno == EINTR);
-	count_add(n < 0 ? &exc->count.dropped : &exc->count.to_kernel, 1);
+		n = write(exc->tap_fd, frame, len);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? &exc->count.dropped : &exc->count.to_kernel;
+}
+
+static uint64_t *
+tap_give(struct ep_exc *exc, struct rte_mbuf *m)
+{
+	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+	const enum exc_tag tag = exc_tag_look(exc->vlan_id, frame, m->data_len);
+
+	if (tag == EXC_TAG_OTHER)
+		return &exc->count.other_vlan;
+	if (m->nb_segs > 1)
+		return &exc->count.dropped;
+	if (tag == EXC_TAG_LEAVE)
+		return frame_give(exc, frame, m->data_len);
+	exc_tag_take_off(frame);
+	return frame_give(exc, frame + EXC_TAG_BYTES, m->data_len - EXC_TAG_BYTES);
 }
 
 /* Workers free what came from their pool, and are never held up there by this thread, which may lose its CPU at any place. */
@@ -70,7 +87,7 @@ static unsigned int
 frames_give(struct ep_exc *exc, struct rte_mbuf **mbuf, unsigned int count)
 {
 	for (unsigned int i = 0; i < count; i++)
-		tap_give(exc, mbuf[i]);
+		count_add(tap_give(exc, mbuf[i]), 1);
 	if (count > 0)
 		frames_free(exc, mbuf, count);
 	return count;
@@ -95,6 +112,22 @@ to_kernel(struct ep_exc *exc)
 
 /* --- From the kernel ------------------------------------------------------------------------------------------------------ */
 
+/* Of the smallest size, and tagged: a tag that is taken off on the way leaves a frame that is large enough. */
+static void
+frame_finish(const struct ep_exc *exc, struct rte_mbuf *m, size_t len)
+{
+	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+
+	if (len < FRAME_MIN_BYTES) {
+		memset(frame + len, 0, FRAME_MIN_BYTES - len);
+		len = FRAME_MIN_BYTES;
+	}
+	m->data_len = (uint16_t)len;
+	m->pkt_len = (uint32_t)len;
+	if (exc->vlan_id != 0)
+		exc_tag_put_on(exc->vlan_id, (uint8_t *)rte_pktmbuf_prepend(m, EXC_TAG_BYTES));
+}
+
 /* One frame, in a buffer of ours. Returns NULL where there is none, or no buffer: then it waits in the kernel's queue. */
 static struct rte_mbuf *
 tap_take(struct ep_exc *exc)
@@ -110,12 +143,7 @@ tap_take(struct ep_exc *exc)
 	len = read(exc->tap_fd, frame, rte_pktmbuf_tailroom(m));
 	if (len <= 0)
 		return NULL;
-	if (len < FRAME_MIN_BYTES) {
-		memset(frame + len, 0, (size_t)(FRAME_MIN_BYTES - len));
-		len = FRAME_MIN_BYTES;
-	}
-	m->data_len = (uint16_t)len;
-	m->pkt_len = (uint32_t)len;
+	frame_finish(exc, m, (size_t)len);
 	exc->spare = NULL;
 	return m;
 }

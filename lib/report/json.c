@@ -172,6 +172,7 @@ json_exception(struct json_writer *w, const struct ep_result_exception *x)
 	json_put(w, o, "to_kernel", json_count(x->to_kernel, true));
 	json_put(w, o, "from_kernel", json_count(x->from_kernel, true));
 	json_put(w, o, "filtered", json_count(x->filtered, true));
+	json_put(w, o, "other_vlan", json_count(x->other_vlan, true));
 	json_put(w, o, "dropped", json_count(x->dropped, true));
 	return o;
 }
@@ -490,6 +491,7 @@ json_spread(struct json_writer *w, const struct ep_result_spread *s)
 	json_put(w, o, "expected_ratio", json_number(s->expected_ratio, s->expected_ratio > 0));
 	json_put(w, o, "steering", json_text(s->steering));
 	json_put(w, o, "suspect", json_suspect(w, &s->suspect));
+	json_put(w, o, "unjudged", s->unjudged == NULL ? json_null() : json_text(s->unjudged));
 	return o;
 }
 

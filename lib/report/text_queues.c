@@ -28,15 +28,17 @@ queues_line(struct report_buf *b, const struct ep_result *r, enum ep_result_dir 
 {
 	const struct ep_result_spread *s = &r->spread[dir];
 	const double ratio = ep_result_queues_ratio(&s->sum);
-	char shares[256], expected[48] = "", line[640], lead[64];
+	char shares[256], expected[48] = "", line[800], lead[64];
 
 	if (!isfinite(ratio))
 		return;
 	queues_shares(shares, sizeof(shares), &s->sum);
 	if (s->expected_ratio > 0)
 		snprintf(expected, sizeof(expected), ", %.2f expected", s->expected_ratio);
-	snprintf(line, sizeof(line), "%s; the fullest has %.2f times the mean%s%s%s", shares, ratio,
-		expected, s->steering[0] != '\0' ? "; " : "", s->steering);
+	snprintf(line, sizeof(line), "%s; the fullest has %.2f times the mean%s%s%s%s%s", shares,
+		ratio, expected, s->steering[0] != '\0' ? "; " : "", s->steering,
+		s->unjudged != NULL ? "; whether loss follows one of them cannot be told: " : "",
+		s->unjudged != NULL ? s->unjudged : "");
 	snprintf(lead, sizeof(lead), "  %-*s", REPORT_LABEL_COLUMNS,
 		dir == EP_RESULT_UP ? "Receive queues up" : "Receive queues down");
 	report_wrap(b, lead, line);

@@ -146,6 +146,8 @@ struct ep_result_spread {
 	struct ep_result_queues sum; /**< Of the trials. Filled by ep_result_judge(). */
 	struct ep_plan_suspect
 		suspect; /**< A queue that loss follows. Filled by ep_result_judge(). */
+	const char *
+		unjudged; /**< Why it cannot be told whether the loss follows a queue; NULL: it can, or there is none. As suspect. */
 };
 
 /** One trial. */
@@ -306,7 +308,8 @@ struct ep_result_exception {
 	uint64_t to_kernel;   /**< Taken by the kernel. */
 	uint64_t from_kernel; /**< Sent by it, and taken by the device or for it. */
 	uint64_t filtered; /**< Probes, and others to their ports, that the kernel was not shown. */
-	uint64_t dropped;  /**< For want of room. */
+	uint64_t other_vlan; /**< Not shown to it because they had not the tag of --vlan. */
+	uint64_t dropped;    /**< For want of room. */
 };
 
 /** What the tester alone can do on this host, measured by everyport doctor before, and what this run did of it. */

@@ -13,6 +13,7 @@
 
 #include "result_priv.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -23,6 +24,8 @@
 #define PARTS_MIN 4
 #define PARTS_MAX 16
 #define PART_PORTS 4
+
+static_assert(PARTS_MIN * PART_PORTS == 16, "as the sentence says");
 
 int
 ep_result_add_port_queues(struct ep_result *r, enum ep_result_dir dir, const uint8_t *queue)
@@ -210,6 +213,40 @@ suspect_say(struct result_judge *j, enum ep_result_dir dir, double shortfall, ui
 		j->ret = -ENOMEM;
 }
 
+/* Ports of which something arrived, and those of them whose queue is known. */
+static bool
+most_queues_are_known(const struct ep_result *r, enum ep_result_dir dir)
+{
+	uint32_t arrived = 0, known = 0;
+
+	for (uint32_t i = 0; i < r->range->port_count; i++) {
+		if (r->port[i].dir[dir].received == 0)
+			continue;
+		arrived++;
+		known += r->spread[dir].port_queue[i] < EP_RESULT_QUEUES_MAX;
+	}
+	return known > 0 && known >= arrived / 2;
+}
+
+/* NULL: nothing is in the way. */
+static const char *
+unjudged_why(const struct ep_result *r, enum ep_result_dir dir, uint32_t parts)
+{
+	const uint8_t *queue = r->spread[dir].port_queue;
+
+	if (queue == NULL)
+		return "the receiver does not tell at which queue each port's probes arrived";
+	if (parts == 0)
+		return "the range has fewer than 16 ports a queue";
+	if (!most_queues_are_known(r, dir))
+		return "the probes of most ports arrived at several queues";
+	if (concentration(queue, 0, r->range->port_count) >= 1)
+		return "all probes arrived at one of the queues";
+	if (!queues_are_mixed(queue, r->range->port_count, parts))
+		return "each queue has a part of the range to itself";
+	return NULL;
+}
+
 bool
 result_queues_check(struct result_judge *j, enum ep_result_dir dir)
 {
@@ -222,11 +259,12 @@ result_queues_check(struct result_judge *j, enum ep_result_dir dir)
 	int ret;
 
 	s->suspect = (struct ep_plan_suspect){0};
-	if (s->port_queue == NULL || s->sum.count < 2 || !l->sender_known || !l->receiver_known ||
-		l->lost_max == 0)
+	s->unjudged = NULL;
+	if (s->sum.count < 2 || !l->sender_known || !l->receiver_known || l->lost_max == 0)
 		return true;
 	parts = parts_count(ports, s->sum.count);
-	if (parts == 0 || !queues_are_mixed(s->port_queue, ports, parts))
+	s->unjudged = unjudged_why(j->r, dir, parts);
+	if (s->unjudged != NULL)
 		return true;
 	ret = suspect_find(j->r, dir, &s->suspect);
 	if (ret < 0 && j->ret == 0)

@@ -71,6 +71,11 @@ fails_with 3 "cannot|not allowed|no such|core" "a core that this machine does no
 fails_with 2 "\-\-vlan.* 1 to 4094" "a VLAN that there is not" "$EP_BIN" loop --vlan 4095
 fails_with 2 "\-\-vlan 5: nothing lies between" "a VLAN in memory" "$EP_BIN" loop --vlan 5
 fails_with 2 "\-\-vlan 5: is for PCI and net_.*type vlan id 5" "a VLAN on the kernel's interface" "$EP_BIN" loop --vlan 5 --dev lo --dev lo
+fails_with 2 "\-\-vlan 5: is for PCI and net_.*type vlan id 5" "... of run" "$EP_BIN" run --peer 127.0.0.1 --vlan 5 --dev lo --key-file "$key"
+fails_with 2 "\-\-vlan 5: is for PCI and net_.*type vlan id 5" "... of serve" "$EP_BIN" serve --vlan 5 --dev af_packet:lo --key-file "$key"
+fails_with 2 "\-\-vlan.* 1 to 4094" "no VLAN" "$EP_BIN" serve --vlan 0 --dev net_tap0 --addr 198.18.0.1/24 --key-file "$key"
+fails_with 2 "\-\-size 64: .*VLAN tag needs a frame of at least 68 B" "a frame without room for its tag" \
+	"$EP_BIN" run --peer 198.18.0.2 --vlan 5 --dev net_tap0 --addr 198.18.0.1/24 --key-file "$key"
 
 fails_with 2 "\-\-peer is missing" "run without a peer" "$EP_BIN" run --dev eth0 --key-file "$key"
 fails_with 2 "\-\-key-file is missing" "run without a key" "$EP_BIN" run --peer 127.0.0.1 --dev eth0

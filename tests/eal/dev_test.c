@@ -2,6 +2,9 @@
 
 #include <ep_dev.h>
 
+/* What DPDK is started with, too. */
+#include "../../lib/dev/eal_args.h"
+
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
@@ -216,6 +219,43 @@ eal_leaves_memory_and_cores_to_the_user_who_names_them(void **state)
 	(void)state;
 	assert_int_equal(eal_init_in_child(&cfg, &err, text, sizeof(text)), 0);
 	assert_string_equal(text, "");
+}
+
+/* Whatever this host has: a PCI device takes huge pages, and of no memory there is enough. */
+static void
+eal_keeps_huge_pages_in_one_file_for_virtio_user_alone(void **state)
+{
+	static const struct {
+		const char *dev;
+		bool one_file;
+	} row[] = {
+		{"net_virtio_user0,path=s", true},
+		{"net_virtio_user1,path=s,server=1,queues=2", true},
+		{"net_vhost0,iface=s", false},
+		{"net_memif0,socket=s", false},
+		{"0000:02:00.0", false},
+	};
+	cpu_set_t allowed;
+
+	(void)state;
+	assert_int_equal(eal_cpus_allowed(&allowed, NULL), 0);
+	for (size_t i = 0; i < EP_ARRAY_LEN(row); i++) {
+		struct ep_dev_spec spec[2];
+		const struct ep_dev_eal_cfg cfg = {.dev = spec, .dev_count = 2};
+		struct eal_args args = {0};
+		bool huge = false, one_file = false;
+
+		assert_int_equal(ep_dev_spec_parse("0000:01:00.0", &spec[0], NULL), 0);
+		assert_int_equal(ep_dev_spec_parse(row[i].dev, &spec[1], NULL), 0);
+		assert_int_equal(eal_args_build(&args, &cfg, &allowed, NULL), 0);
+		for (int k = 0; k < args.count; k++) {
+			huge |= strcmp(args.text[k], "--in-memory") == 0;
+			one_file |= strcmp(args.text[k], "--single-file-segments") == 0;
+		}
+		assert_true(huge);
+		assert_int_equal(one_file, row[i].one_file);
+		eal_args_fini(&args);
+	}
 }
 
 static void
@@ -446,6 +486,39 @@ vdev_is_opened_by_name_and_arguments(void **state)
 }
 
 static void
+a_tag_of_a_vlan_counts_in_no_mtu(void **state)
+{
+	static const struct {
+		uint32_t frame_bytes;
+		uint16_t tag_bytes;
+		uint32_t mtu_bytes;
+	} row[] = {
+		{64, 0, 1500},
+		{1518, 0, 1500},
+		{1519, 0, 1501},
+		{68, 4, 1500},
+		{1522, 4, 1500},
+		{1523, 4, 1501},
+		{9018, 0, 9000},
+		{9022, 4, 9000},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < EP_ARRAY_LEN(row); i++) {
+		struct ep_dev_cfg cfg = vdev_cfg("net_null7");
+		struct ep_dev_info info;
+		struct ep_dev *dev;
+
+		cfg.mtu_frame_bytes = row[i].frame_bytes;
+		cfg.tag_bytes = row[i].tag_bytes;
+		assert_int_equal(ep_dev_open(&cfg, &dev, NULL), 0);
+		ep_dev_info(dev, &info);
+		assert_int_equal(info.mtu_bytes, row[i].mtu_bytes);
+		ep_dev_close(dev);
+	}
+}
+
+static void
 open_says_what_is_wrong_with_a_device(void **state)
 {
 	static const struct {
@@ -500,6 +573,7 @@ main(void)
 		cmocka_unit_test(spec_refuses_what_is_no_device),
 		cmocka_unit_test(eal_refuses_what_it_cannot_have_and_keeps_stdout_clean),
 		cmocka_unit_test(eal_leaves_memory_and_cores_to_the_user_who_names_them),
+		cmocka_unit_test(eal_keeps_huge_pages_in_one_file_for_virtio_user_alone),
 		cmocka_unit_test(eal_starts_once_with_the_workers_asked_for),
 		cmocka_unit_test(pair_carries_packets_both_ways_on_each_queue),
 		cmocka_unit_test(pair_holds_exactly_a_ring),
@@ -508,6 +582,7 @@ main(void)
 		cmocka_unit_test(pair_refuses_bad_configurations_and_leaves_nothing),
 		cmocka_unit_test(arm_and_disarm_do_nothing_where_no_kernel_shares),
 		cmocka_unit_test(vdev_is_opened_by_name_and_arguments),
+		cmocka_unit_test(a_tag_of_a_vlan_counts_in_no_mtu),
 		cmocka_unit_test(open_says_what_is_wrong_with_a_device),
 		cmocka_unit_test(open_refuses_a_checksum_offload_that_is_not_there),
 	};

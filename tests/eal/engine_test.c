@@ -509,6 +509,8 @@ a_frame_without_room_for_its_vlan_tag_is_refused(void **state)
 	rig_open(&r, &s);
 	t.sizes = (struct ep_sizes){1, {67}};
 	assert_int_equal(ep_engine_prepare(r.engine, &t, &err), -ERANGE);
+	assert_non_null(strstr(
+		err.text, "frame size 67 B over IPv4 with the tag of VLAN 1; allowed is 68 to "));
 	t.sizes = (struct ep_sizes){1, {68}};
 	assert_int_equal(ep_engine_prepare(r.engine, &t, &err), 0);
 	rig_close(&r);

@@ -15,6 +15,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -82,7 +84,7 @@ ip_of(const char *text)
 }
 
 static void
-rig_open(struct rig *r)
+rig_open_vlan(struct rig *r, uint16_t vlan_id)
 {
 	const struct ep_dev_cfg cfg = {
 		.spec = {.kind = EP_DEV_VDEV, .vdev = "net_tap0,iface=epfar"},
@@ -97,6 +99,7 @@ rig_open(struct rig *r)
 		.addr = {{ip_of(OURS), 24}, {ip_of("2001:2::2"), 64}},
 		.gateway_count = 1,
 		.gateway = {ip_of("198.18.0.254")},
+		.vlan_id = vlan_id,
 	};
 	char line[256];
 	struct ep_err err;
@@ -119,6 +122,12 @@ rig_open(struct rig *r)
 	if (ep_exc_open(&exc, &r->exc, &err) < 0)
 		fail_msg("%s", err.text);
 	ep_exc_rings(r->exc, &r->rings);
+}
+
+static void
+rig_open(struct rig *r)
+{
+	rig_open_vlan(r, 0);
 }
 
 static void
@@ -367,6 +376,10 @@ what_cannot_be_is_one_sentence(void **state)
 	assert_int_equal(ep_exc_open(&cfg, &exc, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "--gateway 203.0.113.1: is not on the link of an --addr"));
 	assert_null(exc);
+	cfg.vlan_id = 4095;
+	assert_int_equal(ep_exc_open(&cfg, &exc, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "VLAN 4095: allowed are 1 to 4094"));
+	cfg.vlan_id = 0;
 	cfg.gateway_count = 0;
 	cfg.addr[0].ip = ip_of("224.0.0.1");
 	cfg.addr[0].prefix_bits = 4;
@@ -444,6 +457,222 @@ filter_takes_whole_udp_to_its_ports_alone(void **state)
 	free(range);
 }
 
+/* What a frame begins with behind its MACs, and what becomes of it on a link of VLAN 5 and on one without tags. */
+static void
+tags_decide_what_the_kernel_is_given(void **state)
+{
+	static const struct {
+		const char *what;
+		size_t len; /* Of the frame. */
+		uint8_t tag[10];
+		enum exc_tag vlan, plain;
+	} row[] = {
+		{"no tag", 60, {0x08, 0x00, 0x45}, EXC_TAG_OTHER, EXC_TAG_LEAVE},
+		{"our tag", 64, {0x81, 0x00, 0x00, 0x05, 0x08, 0x00}, EXC_TAG_TAKE_OFF,
+			EXC_TAG_LEAVE},
+		{"our tag with priority and DEI", 64, {0x81, 0x00, 0xf0, 0x05, 0x08, 0x06},
+			EXC_TAG_TAKE_OFF, EXC_TAG_LEAVE},
+		{"another tag", 64, {0x81, 0x00, 0x00, 0x06, 0x08, 0x00}, EXC_TAG_OTHER,
+			EXC_TAG_LEAVE},
+		{"another tag whose low byte is ours", 64, {0x81, 0x00, 0x01, 0x05, 0x08, 0x00},
+			EXC_TAG_OTHER, EXC_TAG_LEAVE},
+		{"a tag of priority alone", 64, {0x81, 0x00, 0xe0, 0x00, 0x08, 0x00}, EXC_TAG_OTHER,
+			EXC_TAG_TAKE_OFF},
+		{"ours around another one", 68,
+			{0x81, 0x00, 0x00, 0x05, 0x81, 0x00, 0x00, 0x07, 0x08, 0x00},
+			EXC_TAG_TAKE_OFF, EXC_TAG_LEAVE},
+		{"another one around ours", 68,
+			{0x81, 0x00, 0x00, 0x07, 0x81, 0x00, 0x00, 0x05, 0x08, 0x00}, EXC_TAG_OTHER,
+			EXC_TAG_LEAVE},
+		{"priority alone around ours", 68,
+			{0x81, 0x00, 0x00, 0x00, 0x81, 0x00, 0x00, 0x05, 0x08, 0x00}, EXC_TAG_OTHER,
+			EXC_TAG_TAKE_OFF},
+		{"a provider's tag (802.1ad)", 64, {0x88, 0xa8, 0x00, 0x05, 0x08, 0x00},
+			EXC_TAG_OTHER, EXC_TAG_LEAVE},
+		{"a tag and nothing behind it", 18, {0x81, 0x00, 0x00, 0x05, 0x08, 0x00},
+			EXC_TAG_TAKE_OFF, EXC_TAG_LEAVE},
+		{"a tag without the type behind it", 17, {0x81, 0x00, 0x00, 0x05, 0x08},
+			EXC_TAG_OTHER, EXC_TAG_LEAVE},
+		{"half a tag", 15, {0x81, 0x00, 0x00}, EXC_TAG_OTHER, EXC_TAG_LEAVE},
+		{"MACs alone", 12, {0}, EXC_TAG_OTHER, EXC_TAG_LEAVE},
+		{"nothing", 0, {0}, EXC_TAG_OTHER, EXC_TAG_LEAVE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < EP_ARRAY_LEN(row); i++) {
+		/* Of exactly that length, so that ASan sees a look behind it. */
+		uint8_t *frame = calloc(1, row[i].len + 1);
+
+		assert_non_null(frame);
+		for (size_t at = 12; at < row[i].len && at < 22; at++)
+			frame[at] = row[i].tag[at - 12];
+		frame = realloc(frame, row[i].len > 0 ? row[i].len : 1);
+		assert_non_null(frame);
+		if (exc_tag_look(5, frame, row[i].len) != row[i].vlan ||
+			exc_tag_look(0, frame, row[i].len) != row[i].plain)
+			fail_msg("%s: VLAN 5 %d, plain %d", row[i].what,
+				exc_tag_look(5, frame, row[i].len),
+				exc_tag_look(0, frame, row[i].len));
+		free(frame);
+	}
+}
+
+/* Each identifier that there is. */
+static void
+a_tag_that_was_put_on_is_the_one_that_is_taken_off(void **state)
+{
+	(void)state;
+	for (uint16_t id = 1; id <= 4094; id++) {
+		uint8_t plain[60], tagged[EXC_TAG_BYTES + 60];
+
+		for (size_t i = 0; i < sizeof(plain); i++)
+			plain[i] = (uint8_t)(i + id);
+		memcpy(tagged + EXC_TAG_BYTES, plain, sizeof(plain));
+		exc_tag_put_on(id, tagged);
+		assert_memory_equal(tagged, plain, 12);
+		assert_memory_equal(tagged + 16, plain + 12, sizeof(plain) - 12);
+		assert_int_equal(exc_tag_look(id, tagged, sizeof(tagged)), EXC_TAG_TAKE_OFF);
+		assert_int_equal(
+			exc_tag_look(id % 4094 + 1, tagged, sizeof(tagged)), EXC_TAG_OTHER);
+		exc_tag_take_off(tagged);
+		assert_memory_equal(tagged + EXC_TAG_BYTES, plain, sizeof(plain));
+	}
+}
+
+/* --- A link of a VLAN: a packet socket at the tap's other end --- */
+
+#define VLAN_ID 5
+#define ARP_BYTES 42
+#define ARP_OPERATION 20
+
+static int
+packet_open(const struct rig *r)
+{
+	const struct timeval wait = {.tv_sec = 5};
+	const int on = 1;
+	struct sockaddr_ll sll = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
+	int fd;
+
+	assert_int_equal(setns(r->far_fd, CLONE_NEWNET), 0);
+	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
+	assert_true(fd >= 0);
+	sll.sll_ifindex = (int)if_nametoindex("epfar");
+	assert_int_equal(bind(fd, (struct sockaddr *)&sll, sizeof(sll)), 0);
+	assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)), 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	assert_int_equal(setns(r->near_fd, CLONE_NEWNET), 0);
+	return fd;
+}
+
+/* Who has 198.18.0.2? Tell 198.18.0.9; with these bytes between MACs and EtherType. */
+static void
+arp_ask(int fd, const uint8_t *tags, size_t tags_bytes)
+{
+	static const uint8_t arp[ARP_BYTES - 12] = {0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1, 0x02, 0, 0,
+		0, 0, 9, 198, 18, 0, 9, 0, 0, 0, 0, 0, 0, 198, 18, 0, 2};
+	uint8_t frame[64] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0, 0, 0, 0, 9};
+
+	if (tags_bytes > 0)
+		memcpy(frame + 12, tags, tags_bytes);
+	memcpy(frame + 12 + tags_bytes, arp, sizeof(arp));
+	assert_int_equal(send(fd, frame, sizeof(frame), 0), (ssize_t)sizeof(frame));
+}
+
+/* The next frame from the device: its length without the tag, and the tag as the kernel took it off; -1: none. */
+static ssize_t
+packet_take(int fd, uint8_t *frame, size_t room, int *tag)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+		struct cmsghdr align;
+	} control;
+	struct sockaddr_ll from;
+	struct iovec iov = {.iov_base = frame, .iov_len = room};
+	struct msghdr msg = {.msg_name = &from,
+		.msg_namelen = sizeof(from),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes)};
+	ssize_t n;
+
+	do {
+		msg.msg_namelen = sizeof(from);
+		msg.msg_controllen = sizeof(control.bytes);
+		n = recvmsg(fd, &msg, 0);
+	} while ((n < 0 && errno == EINTR) || (n >= 0 && from.sll_pkttype == PACKET_OUTGOING));
+	*tag = -1;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); n >= 0 && c != NULL;
+		c = CMSG_NXTHDR(&msg, c)) {
+		struct tpacket_auxdata aux;
+
+		if (c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA)
+			continue;
+		memcpy(&aux, CMSG_DATA(c), sizeof(aux));
+		if (aux.tp_status & TP_STATUS_VLAN_VALID)
+			*tag = aux.tp_vlan_tci;
+	}
+	return n;
+}
+
+/* Everything up to our answer, which is of the VLAN and large enough without its tag. */
+static void
+arp_answered(int fd)
+{
+	uint8_t frame[2048] = {0};
+	int tag;
+
+	for (;;) {
+		const ssize_t n = packet_take(fd, frame, sizeof(frame), &tag);
+
+		if (n < 0)
+			fail_msg("no answer comes: %s", strerror(errno));
+		assert_int_equal(tag, VLAN_ID);
+		assert_true(n >= 60);
+		if (frame[12] == 0x08 && frame[13] == 0x06 && frame[ARP_OPERATION + 1] == 2)
+			return;
+	}
+}
+
+/* With the device kept and with it lent: what is of the VLAN is answered, with its tag, and nothing else reaches the kernel. */
+static void
+a_link_of_a_vlan_has_its_tag_on_every_frame(void **state)
+{
+	static const uint8_t ours[] = {0x81, 0, 0, VLAN_ID}, priority[] = {0x81, 0, 0xe0, VLAN_ID},
+			     other[] = {0x81, 0, 0, 6}, none[] = {0x81, 0, 0, 0},
+			     twice[] = {0x81, 0, 0, 6, 0x81, 0, 0, VLAN_ID};
+	struct ep_exc_count before, after;
+	struct rig r;
+	int fd;
+
+	(void)state;
+	rig_open_vlan(&r, VLAN_ID);
+	fd = packet_open(&r);
+	for (int lent = 0; lent <= 1; lent++) {
+		if (lent)
+			lend(&r);
+		ep_exc_count(r.exc, &before);
+		arp_ask(fd, other, sizeof(other));
+		arp_ask(fd, none, sizeof(none));
+		arp_ask(fd, twice, sizeof(twice));
+		arp_ask(fd, NULL, 0);
+		/* The last in the row; whoever answered one of those before it would be heard first. */
+		arp_ask(fd, priority, sizeof(priority));
+		arp_answered(fd);
+		arp_ask(fd, ours, sizeof(ours));
+		arp_answered(fd);
+		ep_exc_count(r.exc, &after);
+		/* The far kernel may have a word of its own, without a tag. */
+		assert_in_range(after.other_vlan - before.other_vlan, 4, 20);
+		assert_int_equal(after.to_kernel - before.to_kernel, 2);
+		assert_int_equal(after.dropped, 0);
+		if (lent)
+			keep(&r);
+	}
+	close(fd);
+	rig_close(&r);
+}
+
 static int
 setup(void **state)
 {
@@ -466,6 +695,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(filter_takes_whole_udp_to_its_ports_alone),
+		cmocka_unit_test(tags_decide_what_the_kernel_is_given),
+		cmocka_unit_test(a_tag_that_was_put_on_is_the_one_that_is_taken_off),
+		cmocka_unit_test(a_link_of_a_vlan_has_its_tag_on_every_frame),
 		cmocka_unit_test(interface_is_as_it_was_asked_for),
 		cmocka_unit_test(frames_cross_each_change_of_hands_once),
 		cmocka_unit_test(filter_keeps_the_ports_of_a_session_from_the_kernel),

@@ -61,8 +61,8 @@ exact()
 	is "$(value '[.ledger.up.accepted, .ledger.down.accepted] == [.ledger.up.received, .ledger.down.received]')" true "$1"
 }
 
-far=(--dev "net_memif0,role=server,$memif" --addr 198.18.0.2/24 --addr 2001:2::2/64)
-near=(--dev "net_memif0,role=client,$memif" --addr 198.18.0.1/24 --addr 2001:2::1/64)
+far=(--dev "net_memif0,role=server,$memif" --addr 198.18.0.2/24 --addr 2001:2::2/64 --queues 2)
+near=(--dev "net_memif0,role=client,$memif" --addr 198.18.0.1/24 --addr 2001:2::1/64 --queues 2)
 # Ports of probes that no socket of the kernel's has by chance.
 load=(--ports 61000-61199 --rate 5kpps --duration 3s --sweeps 2 --drain 500ms)
 
@@ -74,6 +74,10 @@ run_in "$a" "${near[@]}" "${load[@]}" --peer 198.18.0.2
 code_is 0 "run and serve over net_memif alone: control connection, fallback check and probes pass"
 succeeds "... every ledger closes" "$check" "$json" closes schema
 exact "... and each probe that was sent has arrived"
+is "$(value '[.ledger[].duplicates] + [.ports[] | .up, .down | .sent - .received + .duplicates] | unique')" "[0]" "... once, on every port, both ways"
+is "$(value '[.queues[] | (.received | length), (.received | min > 0), (.received | add)] == [2, true, .ledger.up.nic_rx, 2, true, .ledger.down.nic_rx]')" \
+	true "... by both queues of both ends, which add up to what the devices saw"
+is "$(value '[.host.queues, .host.steering]')" '[2,"plain queues"]' "... as host{} says"
 is "$(value '[.tcp[] | select(.required and .status != "open")] | length')" 0 "... every fallback port is open, before, during and after"
 is "$(value '[.host.exception.interface, .host.exception.kind, .host.exception.dropped]')" '["everyport0","tap",0]' "... over everyport0, and nothing was dropped"
 number_is "$(value '[.host.exception.to_kernel, .host.exception.from_kernel] | min')" -gt 100 "... that moved frames both ways"

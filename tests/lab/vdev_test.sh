@@ -37,7 +37,9 @@ loop()
 
 memif="socket=$tmp/memif.sock,socket-abstract=no"
 loop "net_memif" 20kpps --dev "net_memif0,role=server,$memif" --dev "net_memif1,role=client,$memif"
-loop "net_vhost as server, net_virtio_user as client" 20kpps --dev "net_vhost0,iface=$tmp/a.sock" --dev "net_virtio_user0,path=$tmp/a.sock"
+loop "net_vhost as server, net_virtio_user as client, with two queues" 20kpps --queues 2 --dev "net_vhost0,iface=$tmp/a.sock,queues=2" \
+	--dev "net_virtio_user0,path=$tmp/a.sock,queues=2"
+is "$(jq -c '[.queues[].received | length, min > 0]' "$json")" '[2,true,2,true]' "... by both queues of both"
 loop "net_virtio_user as server, net_vhost as client, in the order that would wait for ever" 20kpps \
 	--dev "net_virtio_user0,path=$tmp/b.sock,server=1" --dev "net_vhost0,iface=$tmp/b.sock,client=1"
 loop "net_af_packet on both ends of a veth pair" 2kpps --dev net_af_packet0,iface=va --dev net_af_packet1,iface=vb

@@ -108,16 +108,18 @@ json_has_the_exception_path_in_host_where_there_is_one(void **state)
 		.to_kernel = 1,
 		.from_kernel = 2,
 		.filtered = 3,
+		.other_vlan = 5,
 		.dropped = 4};
 	root = rendered(r);
 	host = json_object_get(root, "host");
 	x = json_object_get(host, "exception");
-	assert_int_equal(json_object_size(x), 6);
+	assert_int_equal(json_object_size(x), 7);
 	assert_string_equal(json_string_value(json_object_get(x, "interface")), "everyport0");
 	assert_string_equal(json_string_value(json_object_get(x, "kind")), "tap");
 	assert_int_equal(count_of(x, "to_kernel"), 1);
 	assert_int_equal(count_of(x, "from_kernel"), 2);
 	assert_int_equal(count_of(x, "filtered"), 3);
+	assert_int_equal(count_of(x, "other_vlan"), 5);
 	assert_int_equal(count_of(x, "dropped"), 4);
 	json_decref(root);
 	ep_result_destroy(r);

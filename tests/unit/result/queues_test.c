@@ -98,6 +98,7 @@ a_lossy_queue_makes_the_run_invalid_and_is_named(void **state)
 		queued_judge(r, queue, n);
 		assert_int_equal(r->verdict, EP_RESULT_INVALID);
 		assert_true(r->spread[EP_RESULT_UP].suspect.found);
+		assert_null(r->spread[EP_RESULT_UP].unjudged);
 		assert_int_equal(r->spread[EP_RESULT_UP].suspect.queue, bad);
 		assert_false(r->loss_judged[EP_RESULT_UP]);
 		assert_true(r->loss_judged[EP_RESULT_DOWN]);
@@ -198,7 +199,53 @@ queues_with_blocks_of_ports_are_not_judged(void **state)
 	queued_judge(r, queue, 4);
 	assert_false(r->spread[EP_RESULT_UP].suspect.found);
 	assert_int_equal(r->verdict, EP_RESULT_FAIL);
+	assert_string_equal(
+		r->spread[EP_RESULT_UP].unjudged, "each queue has a part of the range to itself");
 	ep_result_destroy(r);
+}
+
+/* Two queues, of which nobody knows which port is at which: said where there is loss to be judged, and only there. */
+static void
+what_cannot_be_judged_is_said_where_there_is_loss(void **state)
+{
+	static const struct {
+		const char *ports;
+		bool told; /* The receiver tells of each port ... */
+		uint8_t queue; /* ... that its probes are here; EP_RESULT_QUEUE_NONE: at several queues. */
+		uint64_t lost;
+		const char *why;
+	} row[] = {
+		{PORTS, true, EP_RESULT_QUEUE_NONE, 0, NULL},
+		{PORTS, true, 1, 9, "all probes arrived at one of the queues"},
+		{PORTS, true, EP_RESULT_QUEUE_NONE, 9,
+			"the probes of most ports arrived at several queues"},
+		{PORTS, false, 0, 9,
+			"the receiver does not tell at which queue each port's probes arrived"},
+		{"50000-50030", true, EP_RESULT_QUEUE_NONE, 9,
+			"the range has fewer than 16 ports a queue"},
+	};
+	uint8_t queue[PORT_COUNT];
+
+	(void)state;
+	for (size_t i = 0; i < EP_ARRAY_LEN(row); i++) {
+		struct ep_result *r = util_result(row[i].ports);
+
+		util_fill(r, EP_RESULT_UP, SENT);
+		util_fill(r, EP_RESULT_DOWN, SENT);
+		lose(r, 0, row[i].lost);
+		memset(queue, row[i].queue, sizeof(queue));
+		if (row[i].told)
+			assert_int_equal(ep_result_add_port_queues(r, EP_RESULT_UP, queue), 0);
+		util_load(r)->queues[EP_RESULT_UP] =
+			(struct ep_result_queues){.count = 2, .received = {1, 1}};
+		util_judge(r);
+		assert_false(r->spread[EP_RESULT_UP].suspect.found);
+		if (row[i].why == NULL)
+			assert_null(r->spread[EP_RESULT_UP].unjudged);
+		else
+			assert_string_equal(r->spread[EP_RESULT_UP].unjudged, row[i].why);
+		ep_result_destroy(r);
+	}
 }
 
 /* A tenth of the loss that is judged is allowed: 0.01 % of the probes. */
@@ -273,6 +320,7 @@ main(void)
 		cmocka_unit_test(a_blocked_or_lossy_range_is_the_paths),
 		cmocka_unit_test(loss_that_all_queues_share_is_the_paths),
 		cmocka_unit_test(queues_with_blocks_of_ports_are_not_judged),
+		cmocka_unit_test(what_cannot_be_judged_is_said_where_there_is_loss),
 		cmocka_unit_test(a_queue_that_loses_little_is_a_warning),
 		cmocka_unit_test(queues_of_ports_are_kept_over_trials),
 		cmocka_unit_test(shares_are_summed_over_trials),

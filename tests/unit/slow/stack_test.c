@@ -488,6 +488,7 @@ with_a_vlan_every_frame_has_its_tag_and_others_are_not_heard(void **state)
 	struct ep_slow_cfg cfg = cfg_usual();
 	struct ep_slow_stack *s;
 	struct util_packet frame;
+	size_t ip_bytes;
 	char hex[256];
 
 	(void)state;
@@ -513,6 +514,19 @@ with_a_vlan_every_frame_has_its_tag_and_others_are_not_heard(void **state)
 		asked);
 	frame = of_hex(hex);
 	assert_string_equal(said_to(s, &frame, 20 * EP_NS_PER_S), "");
+	/* The packet in a frame, as errors that quote probes come: of the VLAN alone. */
+	frame = of_hex(OUR_MAC PEER_MAC "81000064"
+					"0800"
+					"4500");
+	assert_ptr_equal(ep_slow_stack_ip(s, frame.bytes, frame.len, &ip_bytes), frame.bytes + 18);
+	assert_int_equal(ip_bytes, 2);
+	frame = of_hex(OUR_MAC PEER_MAC "81000065"
+					"0800"
+					"4500");
+	assert_null(ep_slow_stack_ip(s, frame.bytes, frame.len, &ip_bytes));
+	frame = of_hex(OUR_MAC PEER_MAC "0800"
+					"4500");
+	assert_null(ep_slow_stack_ip(s, frame.bytes, frame.len, &ip_bytes));
 	ep_slow_stack_destroy(s);
 }
 
