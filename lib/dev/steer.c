@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define REFUSAL_BYTES 160
+
 struct steering {
 	struct ep_dev *dev;
 	const struct ep_dev_steer_cfg *cfg;
@@ -35,16 +37,30 @@ is_bifurcated(const struct ep_dev *dev)
 	return false;
 }
 
+/* The driver's words; where it has none, or only the code's own (DPDK's, of a driver without rules), those once. */
+static const char *
+refusal(const struct rte_flow_error *why, int code, char *buf, size_t len)
+{
+	const char *const meaning = rte_strerror(code);
+
+	if (why->message == NULL)
+		snprintf(buf, len, "%s, the driver gives no reason", meaning);
+	else if (strcmp(why->message, meaning) == 0)
+		return meaning;
+	else
+		snprintf(buf, len, "%s (%s)", why->message, meaning);
+	return buf;
+}
+
 static int
 rule_refused(const struct ep_dev *dev, enum ep_wire_family family, struct ep_plan_mask mask,
 	const struct rte_flow_error *why, struct ep_err *err)
 {
 	const int ret = rte_errno != 0 ? -rte_errno : -EIO;
+	char words[REFUSAL_BYTES];
 
-	return ep_err_set(err, ret, "--dev %s: IPv%d ports 0x%04x/0x%04x: %s (%s)", dev->name,
-		family, mask.value, mask.mask,
-		why->message != NULL ? why->message : "the driver gives no reason",
-		rte_strerror(-ret));
+	return ep_err_set(err, ret, "--dev %s: IPv%d ports 0x%04x/0x%04x: %s", dev->name, family,
+		mask.value, mask.mask, refusal(why, -ret, words, sizeof(words)));
 }
 
 static void
@@ -131,6 +147,7 @@ static int
 isolate(struct ep_dev *dev, int on, struct ep_err *err)
 {
 	struct rte_flow_error why = {0};
+	char words[REFUSAL_BYTES];
 	int ret;
 
 	if (dev->isolated == (on != 0))
@@ -143,9 +160,8 @@ isolate(struct ep_dev *dev, int on, struct ep_err *err)
 	if (rte_eth_dev_start(dev->port_id) < 0)
 		dev->started = false;
 	if (ret < 0)
-		return ep_err_set(err, ret, "--dev %s: isolated mode: %s (%s)", dev->name,
-			why.message != NULL ? why.message : "the driver gives no reason",
-			rte_strerror(-ret));
+		return ep_err_set(err, ret, "--dev %s: isolated mode: %s", dev->name,
+			refusal(&why, -ret, words, sizeof(words)));
 	return 0;
 }
 

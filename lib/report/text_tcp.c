@@ -56,14 +56,24 @@ alone_time(char *buf, size_t len, const struct ep_result_tcp *row)
 	return buf;
 }
 
+/* Whether a line has to say why it fails nothing. Of an idle ladder no age is required, and nobody would think so. */
+static bool
+row_is_let_off(const struct ep_result_tcp *row)
+{
+	return !row->required && !row->idle.known && !row_is_open(row);
+}
+
 static void
 alone_line(struct report_buf *b, const struct ep_result_tcp *row, const char *time)
 {
 	char lead[80], name[16];
+	char detail[sizeof("not required: ") + sizeof(row->detail)];
 
+	snprintf(detail, sizeof(detail), "%s%s", row_is_let_off(row) ? "not required: " : "",
+		row->detail);
 	snprintf(lead, sizeof(lead), "  %-*s%-10s%-16s%-10s", NAME_COLUMNS,
 		row_name(name, sizeof(name), row), row->check, row->status, time);
-	report_wrap(b, lead, row->detail);
+	report_wrap(b, lead, detail);
 }
 
 /* Whether two ages of an idle ladder ended in the same way. */
@@ -218,6 +228,34 @@ tcp_phases(struct report_buf *b, const struct ep_result *r)
 	}
 }
 
+/* Which ports of the table above are not open, but need not be. */
+static void
+tcp_let_off(struct report_buf *b, const struct ep_result *r)
+{
+	uint32_t said = 0;
+
+	for (uint32_t i = 0; i < r->tcp_count; i++) {
+		const struct ep_result_tcp *row = &r->tcp[i];
+		bool fails = false, let_off = false;
+		char name[16];
+
+		for (uint32_t k = 0; k < i; k++)
+			fails |= row_is_port(&r->tcp[k], row);
+		for (uint32_t k = i; k < r->tcp_count; k++)
+			if (row_is_port(&r->tcp[k], row)) {
+				fails |= r->tcp[k].required && !row_is_open(&r->tcp[k]);
+				let_off |= row_is_let_off(&r->tcp[k]);
+			}
+		if (fails || !let_off)
+			continue;
+		report_printf(b, "%s%s",
+			said++ == 0 ? "\n  Not required, so it fails nothing: " : ", ",
+			row_name(name, sizeof(name), row));
+	}
+	if (said > 0)
+		report_append(b, "\n", 1);
+}
+
 static void
 tcp_connects(struct report_buf *b, const struct ep_result *r)
 {
@@ -274,6 +312,7 @@ report_tcp(struct report_buf *b, const struct ep_result *r)
 		return;
 	}
 	tcp_phases(b, r);
+	tcp_let_off(b, r);
 	tcp_connects(b, r);
 	tcp_held(b, r);
 }

@@ -39,19 +39,28 @@ alone_tls(struct ep_result *r)
 	snprintf(row->reply, sizeof(row->reply), "HTTP 404 Not Found");
 }
 
+static struct ep_result_tcp *
+add_udp(struct ep_result *r, uint16_t port, const char *check, const char *phase,
+	const char *status, const char *detail)
+{
+	struct ep_result_tcp *row = add(r, port, check, phase, status, detail);
+
+	snprintf(row->transport, sizeof(row->transport), "udp");
+	return row;
+}
+
 static void
 alone_udp(struct ep_result *r)
 {
-	struct ep_result_tcp *row = add(r, 443, "stun", "alone", "unreachable",
+	struct ep_result_tcp *row = add_udp(r, 443, "stun", "alone", "unreachable",
 		"an ICMP message says administratively prohibited (type 3, code 13)");
 
-	snprintf(row->transport, sizeof(row->transport), "udp");
 	snprintf(row->advice, sizeof(row->advice), "let it in: ufw allow 443/udp");
 	row->has_icmp = true;
 	row->icmp_type = 3;
 	row->icmp_code = 13;
-	row = add(r, 3478, "stun", "alone", "open", "answers after 0.4 ms: mapped 192.0.2.7:4711");
-	snprintf(row->transport, sizeof(row->transport), "udp");
+	row = add_udp(
+		r, 3478, "stun", "alone", "open", "answers after 0.4 ms: mapped 192.0.2.7:4711");
 	snprintf(row->mapped, sizeof(row->mapped), "192.0.2.7:4711");
 	row->answer_ms = 0.4;
 }
@@ -142,6 +151,8 @@ tcp_case_alone(void)
 	add(r, 443, "connect", "alone", "open", "accepts connections after 0.42 ms");
 	alone_tls(r);
 	alone_udp(r);
+	add_udp(r, 7882, "stun", "alone", "filtered", "no answer to 7 requests within 9.5 s")
+		->required = false;
 	alone_capacity(r);
 	alone_idle(r);
 	util_judge(r);
@@ -196,6 +207,8 @@ tcp_case_load(void)
 		.event_s = 7.125,
 		.load_s = 5};
 	load_phase(r, "after", 20, 0);
+	row = add_udp(r, 7882, "stun", "after", "filtered", "no answer to 7 requests within 9.5 s");
+	row->required = false;
 	util_trials(r);
 	util_judge(r);
 	return r;
