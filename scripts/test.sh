@@ -47,8 +47,24 @@ shell_test()
 	python3 $tap tap "$name" $code $((SECONDS - began)) "$out/${name/\//-}.log" $totals
 }
 
+# light_test FILE: counts where it passes, else it is put down for another time.
+light_test()
+{
+	local log
+
+	log=$out/$(basename "$(dirname "$1")")-$(basename "$1" .sh).log
+	if timeout -k 30 600 bash "$1" >"$log" 2>&1 </dev/null; then
+		python3 $tap tap "$(basename "$(dirname "$1")")/$(basename "$1" .sh)" 0 "$SECONDS" "$log" $totals
+	else
+		mv "$log" "${log%.log}-beside.log"
+		echo "$1" >>$out/again
+	fi
+}
+
 # Says of a test that it may run beside another: what it looks at does not depend on how busy the machine is.
 beside='^# Judges no time\.'
+# Says of a test that its loads are light enough to run beside another one's; where it fails there, it runs again alone, and that counts.
+light='^# Judges light loads\.'
 
 # shell_tests FOLDER: one after another, those that need the machine for themselves.
 shell_tests()
@@ -56,16 +72,31 @@ shell_tests()
 	local file
 
 	for file in tests/"$1"/*_test.sh; do
-		grep -q "$beside" "$file" || shell_test "$file"
+		grep -q -e "$beside" -e "$light" "$file" || shell_test "$file"
 	done
 }
 
-# The others, two at a time.
-shell_tests_in_pairs()
+# in_pairs FUNCTION MARKER FILE...: those with the marker, two at a time.
+in_pairs()
 {
-	export -f shell_test
+	local function=$1 marker=$2
+
+	shift 2
+	export -f shell_test light_test
 	export out totals tap
-	grep -lZ "$beside" "$@" | xargs -0 -r -n 1 -P 2 bash -c "shell_test \"\$1\"" shell_test
+	grep -lZ "$marker" "$@" | xargs -0 -r -n 1 -P 2 bash -c "$function \"\$1\"" "$function"
+}
+
+light_tests()
+{
+	local file
+
+	: >$out/again
+	in_pairs light_test "$light" "$@"
+	while IFS= read -r file; do
+		echo "# $file failed beside another test ($out has its log): alone it has to pass"
+		shell_test "$file"
+	done <$out/again
 }
 
 # The whole program for aarch64; its pure-C libraries run in an emulator, which lacks the kernel's interfaces that others need.
@@ -116,13 +147,16 @@ if ((${#cross[@]} > 0)); then
 fi
 
 step "command line, bench, lab: what judges no time"
-shell_tests_in_pairs tests/{cli,bench,lab}/*_test.sh
+in_pairs shell_test "$beside" tests/{cli,bench,lab}/*_test.sh
 
 step "command line"
 shell_tests cli
 
 step "bench: options, and instructions a packet"
 shell_tests bench
+
+step "lab: light loads"
+light_tests tests/lab/*_test.sh
 
 step "lab"
 shell_tests lab

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # everyport loop over two devices, of each kind that this version knows; and checksum offload.
+# Judges light loads.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

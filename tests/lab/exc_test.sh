@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # run and serve on devices that no kernel owns: the control connection, the fallback check, ARP, NDP, ping and a TCP stream over an exception
 # interface of ours; and over another interface, by --control-dev.
+# Judges light loads.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A router between run and serve gets other MAC addresses during the load, first towards the one, then towards the other, without a word. Both follow:
 # run on a device that no kernel owns, by its exception interface, and serve on a kernel interface.
+# Judges light loads.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

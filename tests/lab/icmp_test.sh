@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A firewall that rejects instead of dropping: the ports that it refuses, and no others, carry its ICMP errors in the result.
+# Judges light loads.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

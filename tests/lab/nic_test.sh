@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Counters of kernel interfaces in the result: real ones that a veth pair counts to the packet, and EC2's through a double at ethtool's border, of
 # which the responder's come over the control connection.
+# Judges light loads.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # everyport loop over two devices that no kernel owns, through a router: ARP and NDP of our own, a gateway whose MAC changes during
 # the load, pings beside it, ICMP errors.
+# Judges light loads.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

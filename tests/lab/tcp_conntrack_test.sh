@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A firewall whose table of connections is full: the kernel's own limit (nf_conntrack_max), reached by the flows of the UDP load. New TCP
 # is refused then, and not before.
+# Judges light loads.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

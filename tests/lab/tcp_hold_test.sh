@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Held connections that stall and break during a run, connections that are forgotten while they are idle, and the fallback check of a
 # server behind the device under test of loop.
+# Judges light loads.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

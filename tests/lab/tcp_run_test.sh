@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # run against serve: the fallback ports are open before, during and after the load; a firewall that refuses new TCP when UDP has filled
 # its table is seen during the load and not before; thousands of connections are held, and the control connection is not disturbed.
+# Judges light loads.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # everyport loop over each pair of DPDK's virtual devices that can be joined: the account is exact; what cannot be joined is refused.
+# Judges light loads.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

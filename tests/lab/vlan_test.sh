@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # run and serve with --vlan on devices that no kernel owns, each with two queues. The kernel between them counts by tag what it carries: nothing
 # leaves without one, and each probe that it saw is in the account once.
+# Judges light loads.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

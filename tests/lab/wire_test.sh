@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # What is on the wire: tshark decodes every probe as RTP, with good checksums, at the size that was asked for.
+# Judges light loads.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
