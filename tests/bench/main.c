@@ -183,7 +183,7 @@ static void
 print(const struct row *row, const struct bench_result *r, bool json, bool first)
 {
 	if (json)
-		printf("%s\n  {\"case\": \"%s\", \"cycles\": %.2f, \"mpps\": %.2f, \"spread\": "
+		printf("%s\n  {\"case\": \"%s\", \"cycles\": %.2f, \"mpps\": %.4f, \"spread\": "
 		       "%.4f}",
 			first ? "" : ",", row->name, r->cycles, r->mpps, r->spread_ratio);
 	else

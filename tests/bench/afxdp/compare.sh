@@ -4,7 +4,7 @@
 #
 # Usage: tests/bench/afxdp/compare.sh [ROUNDS]   (7)
 #
-# As root. The pair lies in two network namespaces of its own; what is sent is for a MAC address that the
+# The ratio is the median of the rounds' own. As root. The pair lies in two network namespaces of its own; what is sent is for a MAC address that the
 # far end does not have, so that its kernel drops it at once. Both send 64-B frames from one core as fast as the driver takes them.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
@@ -63,26 +63,37 @@ failed()
 	exit 3
 }
 
+# turn NAME CASE [OPTION...]: the bare program, everyport, and the bare program again, so that a host that gets slower or faster meanwhile favours
+# neither; everyport's rate and its ratio to the mean of the two go to $tmp/NAME and $tmp/NAME.ratio.
+turn()
+{
+	local name=$1 case=$2 before after ours
+
+	shift 2
+	before=$(ip netns exec "$near" chrt -r 10 "$bare" va "$cpu" 2 "$@" 2>>"$tmp/log") || failed
+	ours=$(ip netns exec "$near" "$bench" --cores "$cpu" "$case" --dev va --json 2>>"$tmp/log" | jq '.[0].mpps') || failed
+	after=$(ip netns exec "$near" chrt -r 10 "$bare" va "$cpu" 2 "$@" 2>>"$tmp/log") || failed
+	printf '%s\n' "$before" "$after" >>"$tmp/$name.bare"
+	echo "$ours" >>"$tmp/$name"
+	awk -v b="$before" -v a="$after" -v o="$ours" 'BEGIN { print 2 * o / (a + b) }' >>"$tmp/$name.ratio"
+}
+
 for ((round = 1; round <= rounds; round++)); do
 	echo "round $round of $rounds" >&2
-	ip netns exec "$near" chrt -r 10 "$bare" va "$cpu" 2 2>>"$tmp/log" >>"$tmp/bare" || failed
-	ip netns exec "$near" "$bench" --cores "$cpu" dev --dev va --json 2>>"$tmp/log" >"$tmp/json" || failed
-	jq '.[0].mpps' "$tmp/json" >>"$tmp/everyport"
+	turn sending dev
 	((cpus > 1)) || continue
 	feed_start
-	ip netns exec "$near" chrt -r 10 "$bare" va "$cpu" 2 forward 2>>"$tmp/log" >>"$tmp/bare_forward" || failed
-	ip netns exec "$near" "$bench" --cores "$cpu" dev_echo --dev va --json 2>>"$tmp/log" >"$tmp/json" || failed
-	jq '.[0].mpps' "$tmp/json" >>"$tmp/everyport_echo"
+	turn back dev_echo forward
 	feed_stop
 done
 
-# show TITLE BARE EVERYPORT
+# show TITLE NAME
 show()
 {
 	printf '%-24s %8s\n' "$1" Mpps
-	printf '%-24s %8.3f\n' "bare" "$(median "$tmp/$2")" "everyport" "$(median "$tmp/$3")"
-	printf '%-24s %8.3f\n' "everyport / bare" "$(awk "BEGIN { print $(median "$tmp/$3") / $(median "$tmp/$2") }")"
+	printf '%-24s %8.3f\n' "bare" "$(median "$tmp/$2.bare")" "everyport" "$(median "$tmp/$2")"
+	printf '%-24s %8.3f  (%s)\n' "everyport / bare" "$(median "$tmp/$2.ratio")" "$(sort -n "$tmp/$2.ratio" | paste -sd' ')"
 }
 
-show "AF_XDP on veth, sending" bare everyport
-((cpus < 2)) || show "sending back" bare_forward everyport_echo
+show "AF_XDP on veth, sending" sending
+((cpus < 2)) || show "sending back" back
