@@ -15,9 +15,10 @@ struct peer {
 
 /**
  * Resolve a name or address; of several addresses take the first to which one of the TCP ports under test (--control-port, where given)
- * connects, over @p device where one is given. They are tried in the resolver's order (RFC 6724), each a quarter of a second after the one before or as soon as that one
- * has failed. Where none connects it is the first that answered at all, else the first. Blocks until then, at the longest --tcp-timeout
- * behind the last; ended by a signal. Sends nothing where there is one address only. What is connected is closed with RST.
+ * connects, over @p device where one is given. They are tried in the resolver's order (RFC 6724), each a quarter of a second after the one
+ * before or as soon as that one has failed. Where none connects it is the first that answered at all, else the first. Blocks until then, at
+ * the longest --tcp-timeout behind the last; ended by a signal. Sends nothing where there is one address only. What is connected is closed
+ * with RST.
  *
  * @param what
  *   The option or operand, for the sentences.

@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# Millions of frames that are not ours, during a run: they change bad_tag and foreign, get no answer, and crash nothing. Two million, to
-# be done within a quarter of a minute; EP_GARBAGE_COUNT=10000000 sends ten.
+# Ten million frames that are not ours, during a run: they change bad_tag and foreign, get no answer, and crash nothing.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=lab.sh
 . "$(dirname "$0")/lab.sh"
 
-count=${EP_GARBAGE_COUNT:-2000000}
+count=${EP_GARBAGE_COUNT:-10000000}
 rate=180000
 garbage=${EP_GARBAGE_BIN:-$top/build/tests/lab/garbage}
 
