@@ -276,8 +276,10 @@ ep_engine_create(const struct ep_engine_cfg *cfg, struct ep_engine **out, struct
 		ret = side_create(e, side);
 		if (ret < 0) {
 			ep_err_set(err, ret,
-				"no memory for the account of %u flows (%zu MiB a worker)",
-				cfg->space.flow_count, flows_bytes(e) >> 20);
+				"no memory for the account of %u flows and %u ports (%zu KiB of "
+				"flows a worker)",
+				cfg->space.flow_count, cfg->range->port_count,
+				flows_bytes(e) >> 10);
 			goto fail;
 		}
 		worker_attach(e, side);
