@@ -130,6 +130,7 @@ lane_create(struct ep_engine *e, struct side *s, uint32_t i, struct lane **out)
 	l->pool = ep_dev_pool(s->cfg.dev, (uint16_t)i);
 	lane_mbufs(l);
 	l->slow_rx = s->cfg.slow_rx;
+	l->holds_echoes = s->info.kernel;
 	l->readdress = e->cfg.space.address_count > 1;
 	l->ports_in_row = ports_in_row(e->cfg.range);
 	l->address_base = ep_wire_get32(

@@ -30,6 +30,8 @@ extern int ep_engine_logtype;
 static_assert(ENGINE_RX_BURST <= EP_WIRE_BURST, "a receive burst is tagged in one call");
 /** Transmit attempts before a burst counts as refused. */
 #define ENGINE_TX_TRIES 8
+/** Echoes that are held back at most: four bursts. */
+#define ENGINE_HOLD 128
 /** Receive queues of one lane, and lanes of one side. */
 #define ENGINE_QUEUES_MAX 64
 /** Lanes of one worker: all of two sides. */
@@ -82,6 +84,12 @@ struct stage {
 	struct rte_mbuf *backlog[ENGINE_RX_BURST * EP_PATH_OUT_MAX];
 };
 
+/** Echoes that were accounted and written but not sent yet; hold.c. */
+struct hold {
+	uint32_t count;
+	struct rte_mbuf *mbuf[ENGINE_HOLD];
+};
+
 /** A share of a side: queues of its own, flows of its own. One worker serves it, which may serve more. */
 struct __rte_cache_aligned lane {
 	/* Read-only while running. */
@@ -111,6 +119,7 @@ struct __rte_cache_aligned lane {
 		vlan_be; /* Tag of sent frames as it lies there, EtherType and identifier; 0: none. */
 	uint32_t address_base; /* Last 32 bits of the first source address, host order. */
 	bool verify_filler;
+	bool holds_echoes; /* The device takes a system call a burst. */
 	bool readdress;    /* The source address follows from the flow. */
 	bool ports_in_row; /* port_of[i] is port_of[0] + i. */
 	uint32_t size_count;
@@ -135,6 +144,7 @@ struct __rte_cache_aligned lane {
 	struct ep_hist *hist_oneway; /* [blocks], empty where not measured. */
 	struct ep_hist *hist_rtt;    /* [blocks], empty where not measured. */
 	struct depart depart;
+	struct hold hold;
 
 	/* Written by this worker, read by ep_engine_count(). */
 	alignas(RTE_CACHE_LINE_SIZE) struct lane_count count;

@@ -1,3 +1,4 @@
+#include "hold.h"
 #include "hot.h"
 
 #include <rte_ring.h>
@@ -458,6 +459,10 @@ rx_send_echoes(struct lane *l, struct rx_burst *b, const struct rx_mode mode)
 		ep_wire_tag_burst_echo(l->tagger, b->block, b->echo_tag, b->count);
 		if (!rx_write_echoes(b, mode))
 			rx_write_other_echoes(b);
+		if (unlikely(l->holds_echoes)) {
+			hold_push(&l->hold, echo, b->echo_count);
+			return;
+		}
 		sent = lane_transmit(l, echo, (uint16_t)b->echo_count);
 		l->count.echo_accepted += sent;
 	}
@@ -512,8 +517,11 @@ rx_body(struct lane *l, const struct rx_mode mode)
 	n = rte_eth_rx_burst(l->rx_queue[l->rx_queue_next].port_id,
 		l->rx_queue[l->rx_queue_next].queue_id, in, ENGINE_RX_BURST);
 	l->rx_queue_next = l->rx_queue_next + 1u == l->rx_queue_count ? 0 : l->rx_queue_next + 1;
-	if (n == 0)
+	if (n == 0) {
+		if (mode.echo && unlikely(hold_is_due(&l->hold, 0)))
+			hold_flush(l);
 		return 0;
+	}
 	/* After the burst was taken: the far end may have stamped its last packet a moment ago. */
 	now_ns = lane_ns32(l, rte_rdtsc());
 	b.other = 0;
@@ -533,6 +541,8 @@ rx_body(struct lane *l, const struct rx_mode mode)
 		if (mode.echo)
 			rx_send_echoes(l, &b, mode);
 	}
+	if (mode.echo && unlikely(hold_is_due(&l->hold, n)))
+		hold_flush(l);
 	if (mode.echo)
 		rx_free(b.free, b.free_count, b.whole);
 	else

@@ -1,4 +1,5 @@
 #include "engine_priv.h"
+#include "hold.h"
 #include "table.h"
 
 #include <rte_cycles.h>
@@ -269,6 +270,15 @@ worker_touch(const struct worker *w)
 	}
 }
 
+/* What the last round held back. */
+static void
+worker_end(const struct worker *w)
+{
+	for (uint32_t i = 0; i < w->lane_count; i++)
+		if (w->lane[i]->hold.count > 0)
+			hold_flush(w->lane[i]);
+}
+
 int
 worker_main(void *arg)
 {
@@ -300,5 +310,6 @@ worker_main(void *arg)
 			}
 		}
 	}
+	worker_end(w);
 	return 0;
 }

@@ -121,8 +121,11 @@ record_rx(void *rxq, struct rte_mbuf **pkts, uint16_t count)
 
 	real_time(r->real_time);
 	on_cpu_0(r->on_cpu_0);
-	if (r->rx_stall_at > 0 && ++r->rx_count == r->rx_stall_at)
+	r->rx_count++;
+	if (r->rx_count == r->rx_stall_at)
 		usleep((useconds_t)r->rx_stall_us);
+	if (r->rx_count == r->rx_empty_at)
+		return 0;
 	return under.rx(rxq, pkts, count);
 }
 
