@@ -22,8 +22,6 @@ struct bench {
 	uint16_t core[2]; /**< CPUs of the two workers; core[1] is used by two-core cases only. */
 	uint32_t core_count; /**< 1 or 2. */
 	bool all_windows;    /**< Take every window, whether or not the core was its own. */
-	bool endless;        /**< Case dev: go on sending until a signal ends the process. */
-	const char *dev;     /**< Of cases dev and dev_echo; NULL for none. */
 };
 
 /** A figure. */
@@ -46,8 +44,6 @@ typedef int (*bench_case_fn)(
 int bench_tx(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
 int bench_tx_stamp(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
 int bench_tx_1e9(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
-int bench_dev(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
-int bench_dev_echo(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
 int bench_tx_2(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
 int bench_rx(const struct bench *b, struct bench_samples *samples, struct ep_err *err);
 int bench_rx_1e7(const struct bench *b, struct bench_samples *samples, struct ep_err *err);

@@ -1,5 +1,7 @@
 #include "feed.h"
 
+#include "probe.h"
+
 #include <rte_cycles.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
@@ -17,7 +19,6 @@
 #define FEED_POOL_CACHE 256
 #define FEED_SPARE_MBUFS 1024
 #define HUGE_BYTES (2u << 20)
-#define FEED_TAG_OFFSET (14 + 20 + 8 + EP_WIRE_OFF_TAG)
 #define FEED_POLL_NS EP_NS_PER_MS
 #define FEED_POLLS 1000
 /* Probes have been under way for up to this long, evenly spread [ns]. */
@@ -34,13 +35,11 @@ struct feed {
 	struct rte_mempool *pool;
 	void *memory; /* Of the pool. */
 	size_t memory_bytes;
-	struct ep_wire_tmpl tmpl;
 	uint32_t pass_pkts;
 	struct rte_mbuf **mbuf; /* [pass_pkts] */
 
 	/* The worker's. */
-	alignas(RTE_CACHE_LINE_SIZE) struct ep_wire_tagger *tagger;
-	struct ep_sched_cursor cursor;
+	alignas(RTE_CACHE_LINE_SIZE) struct probe_writer writer;
 	uint64_t random;
 	uint32_t next;
 	uint64_t handed_out;
@@ -69,64 +68,20 @@ feed_now_ns(const struct feed *f)
 		32);
 }
 
-/* A probe with everything but its tag, in plain steps: it is not timed. */
-static void
-feed_write(struct feed *f, struct rte_mbuf *m, uint32_t flow, uint32_t seq,
-	struct ep_wire_block *block)
-{
-	const struct rig *r = f->rig;
-	const struct ep_wire_probe probe = {
-		.flow = flow,
-		.seq = seq,
-		.time_ns = feed_now_ns(f) - (feed_random(f) & FEED_TRANSIT_NS_MASK),
-		.orig_dport = r->range.port[ep_sched_port_index(&r->space, flow)],
-		.pt = EP_WIRE_PT_UP,
-	};
-	uint8_t *const frame = rte_pktmbuf_mtod(m, uint8_t *);
-	uint8_t *const payload = frame + f->tmpl.header_bytes;
-
-	memcpy(frame, f->tmpl.header, f->tmpl.header_bytes);
-	ep_wire_put16(payload - 8, ep_sched_source_port(&r->space, flow));
-	ep_wire_put16(payload - 6, probe.orig_dport);
-	payload[EP_WIRE_OFF_VERSION] = 0x80;
-	payload[EP_WIRE_OFF_PT] = (uint8_t)((seq == 0 ? 0x80 : 0) | probe.pt);
-	ep_wire_put16(payload + EP_WIRE_OFF_SEQ_LOW, (uint16_t)seq);
-	ep_wire_put32(payload + EP_WIRE_OFF_TIME, probe.time_ns);
-	ep_wire_put32(payload + EP_WIRE_OFF_FLOW, flow);
-	ep_wire_put16(payload + EP_WIRE_OFF_SEQ_HIGH, (uint16_t)(seq >> 16));
-	m->data_len = f->tmpl.len;
-	m->pkt_len = f->tmpl.len;
-	ep_wire_block_set(block, &probe);
-}
-
-static void
-feed_finish(struct rte_mbuf *m, uint32_t tag)
-{
-	struct ep_wire_rx rx;
-	bool ours;
-
-	ep_wire_put32(rte_pktmbuf_mtod_offset(m, uint8_t *, FEED_TAG_OFFSET), tag);
-	ours = ep_wire_parse(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, &rx);
-	assert(ours);
-	ep_wire_put16(rx.udp + 6, ep_wire_udp_checksum(&rx));
-}
-
 /* Up to a burst of probes. */
 static void
 feed_burst(struct feed *f, struct rte_mbuf **mbuf, uint32_t count)
 {
-	struct ep_wire_block block[EP_WIRE_BURST];
-	uint32_t tag[EP_WIRE_BURST];
+	uint8_t *frame[EP_WIRE_BURST];
+	uint32_t time_ns[EP_WIRE_BURST];
 
 	for (uint32_t i = 0; i < count; i++) {
-		uint64_t seq;
-		const uint32_t flow = ep_sched_next(&f->rig->space, &f->cursor, &seq);
-
-		feed_write(f, mbuf[i], flow, (uint32_t)seq, &block[i]);
+		frame[i] = rte_pktmbuf_mtod(mbuf[i], uint8_t *);
+		time_ns[i] = feed_now_ns(f) - (feed_random(f) & FEED_TRANSIT_NS_MASK);
+		mbuf[i]->data_len = PROBE_BYTES;
+		mbuf[i]->pkt_len = PROBE_BYTES;
 	}
-	ep_wire_tag_burst(f->tagger, block, tag, count);
-	for (uint32_t i = 0; i < count; i++)
-		feed_finish(mbuf[i], tag[i]);
+	probe_write(&f->writer, frame, time_ns, count);
 }
 
 /* Not counted as receiving (instructions.c), so never inlined. */
@@ -243,16 +198,13 @@ feed_open(const struct bench *b, const struct rig *r, const struct feed_cfg *cfg
 	f->pass_pkts = cfg->pass_pkts;
 	meter_reset(&f->meter, b, cfg->warm_passes);
 	f->random = 1;
-	f->cursor = ep_sched_shard(&r->space, 0, 1);
 	f->saved = *ops;
 	f->mbuf = calloc(f->pass_pkts, sizeof(struct rte_mbuf *));
 	if (f->mbuf != NULL)
 		ret = pool_create(f);
 	if (ret == 0)
-		ret = ep_wire_tagger_create(rig_key, EP_WIRE_TAG_AUTO, &f->tagger);
-	if (ret == 0)
-		ret = ep_wire_tmpl_init(
-			&f->tmpl, &r->ends[RIG_INITIATOR], 64, EP_WIRE_CHECKSUM_SOFTWARE, err);
+		ret = probe_writer_open(
+			&f->writer, &r->range, &r->space, &r->ends[RIG_INITIATOR], err);
 	if (ret < 0) {
 		feed_close(f);
 		return ep_err_set(err, ret, "packets cannot be prepared: %s", strerror(-ret));
@@ -270,7 +222,7 @@ feed_close(struct feed *f)
 	if (f == NULL)
 		return;
 	rte_eth_fp_ops[f->rig->info[RIG_RESPONDER].port_id] = f->saved;
-	ep_wire_tagger_destroy(f->tagger);
+	probe_writer_close(&f->writer);
 	rte_mempool_free(f->pool);
 	if (f->memory != MAP_FAILED && f->memory != NULL)
 		munmap(f->memory, f->memory_bytes + HUGE_BYTES);

@@ -213,7 +213,7 @@ run_tag(struct ep_err *err)
 	static const struct ep_wire_block block[EP_WIRE_BURST];
 	struct ep_wire_tagger *tagger = NULL;
 	uint32_t tag[EP_WIRE_BURST];
-	const int ret = ep_wire_tagger_create(rig_key, EP_WIRE_TAG_AUTO, &tagger);
+	const int ret = ep_wire_tagger_create(probe_key, EP_WIRE_TAG_AUTO, &tagger);
 
 	if (ret < 0)
 		return ep_err_set(err, ret, "AES cannot be set up: %s", strerror(-ret));

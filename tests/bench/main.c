@@ -36,17 +36,13 @@ static const struct row rows[] = {
 	{"perm", bench_perm, "the order of the flows alone"},
 	{"window", bench_window, "the account alone, ports in random order"},
 	{"tx_2", bench_tx_2, "tx with two workers, each on a net_null and a CPU of its own"},
-	{"dev", bench_dev, "tx to the device of --dev; only when asked for"},
-	{"dev_echo", bench_dev_echo,
-		"receive from it, account, answer; the other end sends by case dev"},
 };
 
 static void
 usage(FILE *out)
 {
 	fprintf(out,
-		"Usage: ep_bench [CASE...] [--json] [--cores N[,M]] [--all-windows] [--dev DEV] "
-		"[--endless] [--verbose]\n\n"
+		"Usage: ep_bench [CASE...] [--json] [--cores N[,M]] [--all-windows] [--verbose]\n\n"
 		"Measure what a packet costs, in cycles of the time stamp counter: median of %d "
 		"samples, and their\n"
 		"spread, (max - min) / median. Without a CASE: all of them.\n\n",
@@ -60,8 +56,6 @@ usage(FILE *out)
 		"  --all-windows  count the windows in which the core was not ours alone, too: to "
 		"compare with\n"
 		"               programs that cannot tell\n"
-		"  --dev DEV    device of cases dev and dev_echo, as everyport's --dev\n"
-		"  --endless    case dev: go on sending until a signal ends it, to feed dev_echo\n"
 		"  --verbose    print the samples to stderr\n"
 		"  --help       print this\n\n"
 		"Exit codes: 0 done, 1 a case failed (its account was wrong), 2 wrong usage, 3 "
@@ -84,8 +78,6 @@ struct options {
 	bool help;
 	bool verbose;
 	bool all_windows;
-	bool endless;
-	const char *dev;
 	uint16_t core[2];
 	uint32_t core_count;
 	const struct row *row[EP_ARRAY_LEN(rows)];
@@ -132,8 +124,6 @@ options_parse(int argc, char **argv, struct options *o)
 		{"json", no_argument, NULL, 'j'},
 		{"cores", required_argument, NULL, 'c'},
 		{"all-windows", no_argument, NULL, 'a'},
-		{"dev", required_argument, NULL, 'd'},
-		{"endless", no_argument, NULL, 'e'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
@@ -147,9 +137,6 @@ options_parse(int argc, char **argv, struct options *o)
 		o->help |= c == 'h';
 		o->verbose |= c == 'v';
 		o->all_windows |= c == 'a';
-		o->endless |= c == 'e';
-		if (c == 'd')
-			o->dev = optarg;
 		if (c == 'c' && cores_parse(optarg, o) < 0) {
 			fprintf(stderr,
 				"ep_bench: --cores '%s': one or two numbers of CPUs are wanted, as "
@@ -170,8 +157,7 @@ options_parse(int argc, char **argv, struct options *o)
 			o->row[o->row_count++] = row;
 	}
 	for (size_t i = 0; i < EP_ARRAY_LEN(rows) && optind >= argc; i++)
-		if (rows[i].run != bench_dev && rows[i].run != bench_dev_echo)
-			o->row[o->row_count++] = &rows[i];
+		o->row[o->row_count++] = &rows[i];
 	if (o->core_count == 0)
 		cores_default(o);
 	return 0;
@@ -267,8 +253,6 @@ main(int argc, char **argv)
 	}
 	b.core_count = o.core_count;
 	b.all_windows = o.all_windows;
-	b.dev = o.dev;
-	b.endless = o.endless;
 	memcpy(b.core, o.core, sizeof(b.core));
 	priority_raise();
 

@@ -7,16 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RIG_PORTS "50000-60000"
-#define RIG_FRAME_BYTES 64
-#define RIG_SEED 1
 #define RIG_RING_DESCS 1024
 /* Longer than any case runs. */
 #define RIG_STREAM_NS (600 * EP_NS_PER_S)
 #define RIG_WAIT_NS (2 * EP_NS_PER_S)
 #define RIG_POLL_NS EP_NS_PER_MS
-
-const uint8_t rig_key[EP_WIRE_KEY_BYTES] = "sixteen bytes it";
 
 /* --- Devices --------------------------------------------------------------------------------------------------------------- */
 
@@ -116,23 +111,6 @@ devices_open(struct rig *r, const struct rig_cfg *cfg, struct ep_err *err)
 
 /* --- Engine ------------------------------------------------------------------------------------------------------------------ */
 
-/* The far end of a sink is nobody: any address does. */
-static void
-ends_set(struct rig *r)
-{
-	static const uint8_t mac[2][6] = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
-
-	for (uint32_t i = 0; i < 2; i++) {
-		const struct ep_wire_ip ip = {
-			.family = EP_WIRE_IPV4, .bytes_be = {198, 18, 0, (uint8_t)(i + 1)}};
-
-		memcpy(r->ends[i].src_mac, mac[i], sizeof(mac[i]));
-		memcpy(r->ends[1 - i].dst_mac, mac[i], sizeof(mac[i]));
-		r->ends[i].src = ip;
-		r->ends[1 - i].dst = ip;
-	}
-}
-
 static int
 engine_create(const struct bench *b, struct rig *r, struct ep_err *err)
 {
@@ -142,7 +120,7 @@ engine_create(const struct bench *b, struct rig *r, struct ep_err *err)
 		.range = &r->range,
 		.space = r->space,
 		.clock = b->clock,
-		.seed = RIG_SEED,
+		.seed = PROBE_SEED,
 	};
 
 	for (uint32_t i = 0; i < 2 && r->dev[i] != NULL; i++)
@@ -164,13 +142,6 @@ int
 rig_open(const struct bench *b, const struct rig_cfg *cfg, struct rig **out, struct ep_err *err)
 {
 	struct rig_cfg with = *cfg;
-	struct ep_sched_cfg space = {
-		.source_count = cfg->source_count == 0 ? 1 : cfg->source_count,
-		.address_count = cfg->address_count == 0 ? 1 : cfg->address_count,
-		.source_base = 20000,
-		.source_span = 45000,
-		.seed = RIG_SEED,
-	};
 	struct rig *r = calloc(1, sizeof(*r));
 	int ret;
 
@@ -181,16 +152,12 @@ rig_open(const struct bench *b, const struct rig_cfg *cfg, struct rig **out, str
 	r->worker_count = cfg->worker_count == 0 ? 1 : cfg->worker_count;
 	r->side_count = cfg->kind == RIG_SINK ? 1 : 2;
 	r->answers = cfg->answer;
-	ret = ep_range_parse(RIG_PORTS, "ports", &r->range, err);
-	if (ret < 0)
-		goto fail;
-	space.port_count = r->range.port_count;
-	ret = ep_sched_init(&r->space, &space, err);
+	ret = probe_space(cfg->source_count, cfg->address_count, &r->range, &r->space, err);
 	if (ret == 0)
 		ret = devices_open(r, &with, err);
 	if (ret < 0)
 		goto fail;
-	ends_set(r);
+	probe_ends(r->ends);
 	ret = engine_create(b, r, err);
 	if (ret == 0 && r->answers)
 		ret = ep_dev_arm(r->dev[0],
@@ -225,10 +192,10 @@ rig_trial(void)
 		.stream_up = true,
 		.duration_ns = RIG_STREAM_NS,
 		.slack_ns = EP_NS_PER_S,
-		.sizes = {1, {RIG_FRAME_BYTES}},
+		.sizes = {1, {PROBE_FRAME_BYTES}},
 	};
 
-	memcpy(t.key, rig_key, sizeof(t.key));
+	memcpy(t.key, probe_key, sizeof(t.key));
 	return t;
 }
 

@@ -6,6 +6,7 @@
  */
 
 #include "meter.h"
+#include "probe.h"
 
 /** Where packets go to and come from. */
 enum rig_kind {
@@ -29,9 +30,6 @@ struct rig_cfg {
 
 #define RIG_INITIATOR 0
 #define RIG_RESPONDER 1
-/** The key of every trial. */
-extern const uint8_t rig_key[EP_WIRE_KEY_BYTES];
-
 struct rig {
 	struct ep_range range;
 	struct ep_sched space;
