@@ -211,6 +211,23 @@ struct ep_engine {
 	bool late;
 };
 
+/** Bytes of a lane's flows. */
+static inline size_t
+engine_flows_bytes(const struct ep_engine *e)
+{
+	return (size_t)e->cfg.space.flow_count * sizeof(struct ep_acct_flow);
+}
+
+/** Bytes of the histograms of a lane, of one kind. */
+static inline size_t
+engine_hist_bytes(const struct ep_engine *e)
+{
+	return (size_t)e->block_count * sizeof(struct ep_hist);
+}
+
+/** trial.c: set a side up for the engine's trial. No worker runs. @return 0 or -errno with a sentence. */
+int trial_side_prepare(struct ep_engine *e, struct side *s, struct ep_err *err);
+
 /** Main loop of a worker. */
 int worker_main(void *arg);
 
