@@ -12,6 +12,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,15 +23,23 @@
 
 /* Frames between two of which the kernel lets the far end work. */
 #define BATCH_PKTS 16
-#define EXIT_ENVIRONMENT 3
+#define POLL_US 1000
 
 static_assert(XDP_FEED_FRAME_BYTES == PROBE_BYTES, "one size");
+
+/* What the process tells whoever started it. */
+struct word {
+	bool ready; /* Its frames are there. */
+	int ret;    /* What it ended with, and why. */
+	struct ep_err err;
+};
 
 struct xdp_feed {
 	uint32_t sweep_pkts;
 	uint32_t frame_count;
 	struct bpf_object *object;
 	struct xdp_feed_state *state; /* Memory of the map. */
+	struct word *word;            /* Shared with the process. */
 	pid_t pid;                    /* 0: none yet. */
 };
 
@@ -145,28 +154,63 @@ frames_send(const struct xdp_feed *f, struct ep_err *err)
 static int
 feed_main(const struct xdp_feed *f, const struct xdp_feed_cfg *cfg)
 {
-	struct ep_err err = {0};
+	struct ep_err *err = &f->word->err;
 	cpu_set_t cpu;
 	int ret;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	CPU_ZERO(&cpu);
 	CPU_SET(cfg->cpu, &cpu);
-	sched_setaffinity(0, sizeof(cpu), &cpu);
-	ret = netns_enter(cfg->netns, &err);
-	f->state->ifindex = if_nametoindex(cfg->interface);
-	if (ret == 0 && f->state->ifindex == 0)
-		ret = ep_err_set(&err, -errno, "'%s': %s", cfg->interface, strerror(errno));
-	if (ret == 0)
-		ret = frames_write(f, &err);
-	if (ret == 0)
-		ret = frames_send(f, &err);
+	if (sched_setaffinity(0, sizeof(cpu), &cpu) != 0)
+		return ep_err_set(err, -errno, "CPU %u: %s", cfg->cpu, strerror(errno));
+	ret = netns_enter(cfg->netns, err);
 	if (ret < 0)
-		fprintf(stderr, "feed: %s\n", err.text);
-	return ret < 0 ? EXIT_ENVIRONMENT : EXIT_SUCCESS;
+		return ret;
+	f->state->ifindex = if_nametoindex(cfg->interface);
+	if (f->state->ifindex == 0)
+		return ep_err_set(err, -errno, "'%s': %s", cfg->interface, strerror(errno));
+	ret = frames_write(f, err);
+	if (ret < 0)
+		return ret;
+	__atomic_store_n(&f->word->ready, true, __ATOMIC_RELEASE);
+	return frames_send(f, err);
 }
 
 /* --- Who receives ------------------------------------------------------------------------------------------------------------ */
+
+/* Until its frames are there. */
+static int
+feed_await(struct xdp_feed *f, struct ep_err *err)
+{
+	while (!__atomic_load_n(&f->word->ready, __ATOMIC_ACQUIRE)) {
+		if (waitpid(f->pid, NULL, WNOHANG) == f->pid) {
+			f->pid = 0;
+			return ep_err_set(err, f->word->ret < 0 ? f->word->ret : -EIO,
+				"the feed ended: %.200s", f->word->err.text);
+		}
+		usleep(POLL_US);
+	}
+	return 0;
+}
+
+static int
+feed_fork(struct xdp_feed *f, const struct xdp_feed_cfg *cfg, struct ep_err *err)
+{
+	f->word = mmap(
+		NULL, sizeof(*f->word), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (f->word == MAP_FAILED) {
+		f->word = NULL;
+		return ep_err_set(err, -errno, "no memory for the feed: %s", strerror(errno));
+	}
+	f->pid = fork();
+	if (f->pid == 0) {
+		f->word->ret = feed_main(f, cfg);
+		_exit(EXIT_SUCCESS);
+	}
+	if (f->pid < 0)
+		return ep_err_set(err, -errno, "no process: %s", strerror(errno));
+	return feed_await(f, err);
+}
 
 int
 xdp_feed_start(const struct xdp_feed_cfg *cfg, struct xdp_feed **out, struct ep_err *err)
@@ -184,13 +228,8 @@ xdp_feed_start(const struct xdp_feed_cfg *cfg, struct xdp_feed **out, struct ep_
 		f->frame_count = 2 * cfg->pairs * f->sweep_pkts;
 		ret = feed_load(f, err);
 	}
-	if (ret == 0) {
-		f->pid = fork();
-		if (f->pid == 0)
-			_exit(feed_main(f, cfg));
-		if (f->pid < 0)
-			ret = ep_err_set(err, -errno, "no process: %s", strerror(errno));
-	}
+	if (ret == 0)
+		ret = feed_fork(f, cfg, err);
 	if (ret < 0) {
 		xdp_feed_stop(f);
 		return ret;
@@ -208,6 +247,8 @@ xdp_feed_stop(struct xdp_feed *f)
 		kill(f->pid, SIGKILL);
 		waitpid(f->pid, NULL, 0);
 	}
+	if (f->word != NULL)
+		munmap(f->word, sizeof(*f->word));
 	if (f->state != NULL)
 		munmap(f->state, state_bytes());
 	bpf_object__close(f->object);

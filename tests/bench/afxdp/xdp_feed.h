@@ -30,7 +30,7 @@ struct xdp_feed_cfg {
 /**
  * Prepare all frames and begin, in a process of its own that ends with this one. Call it before threads are there. Nothing leaves before
  * xdp_feed_taken().
- * @return 0 or -errno with a sentence.
+ * @return 0, or -ENOENT (no such namespace), -ENODEV (no such interface in it), -ENOMEM or -errno of the kernel, with a sentence.
  */
 int xdp_feed_start(const struct xdp_feed_cfg *cfg, struct xdp_feed **out, struct ep_err *err);
 
