@@ -526,3 +526,60 @@ session_at(struct rng *rng, enum ep_ctrl_role role, enum ctrl_state state, uint6
 		step(rng, c, CTRL_BYE, role == EP_CTRL_INITIATOR, now_ns);
 	return c;
 }
+
+json_t *
+util_json(enum ctrl_msg msg, struct ep_ctrl_event *body)
+{
+	struct ctrl_buf frame = {0};
+	json_t *object;
+
+	assert_int_equal(ctrl_msg_encode(msg, body_of(body), &frame), 0);
+	object = json_loadb((const char *)frame.bytes + 4, ctrl_buf_len(&frame) - 4, 0, NULL);
+	assert_non_null(object);
+	ctrl_buf_fini(&frame);
+	return object;
+}
+
+int
+util_decode_text(const char *text, size_t len, enum ctrl_msg msg, struct ep_ctrl_event *body,
+	struct ep_err *err)
+{
+	struct ctrl_envelope envelope;
+	struct ep_ctrl_event scratch;
+	struct ep_ctrl_event *into = body != NULL ? body : &scratch;
+	int ret;
+
+	memset(into, 0, sizeof(*into));
+	memset(err, 0, sizeof(*err));
+	ret = ctrl_msg_open((const uint8_t *)text, len, &envelope, err);
+	if (ret < 0)
+		return ret;
+	assert_int_equal(envelope.version, EP_CTRL_VERSION);
+	assert_int_equal(envelope.msg, msg);
+	ret = ctrl_msg_decode(&envelope, UTIL_PORTS, body_of(into), err);
+	json_decref(envelope.object);
+	if (ret == 0 && body == NULL)
+		body_free(msg, into);
+	return ret;
+}
+
+int
+util_decode(const json_t *object, enum ctrl_msg msg, struct ep_ctrl_event *body, struct ep_err *err)
+{
+	char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17));
+	int ret;
+
+	assert_non_null(text);
+	ret = util_decode_text(text, strlen(text), msg, body, err);
+	free(text);
+	return ret;
+}
+
+json_t *
+util_value(const char *text)
+{
+	json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+
+	assert_non_null(value);
+	return value;
+}

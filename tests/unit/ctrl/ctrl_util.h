@@ -46,6 +46,18 @@ body_of(struct ep_ctrl_event *event)
 	return &event->hello;
 }
 
+/** The JSON of a message. */
+json_t *util_json(enum ctrl_msg msg, struct ep_ctrl_event *body);
+
+/** Decode text as the message @p msg. A report's arrays are freed when it was good and @p body is NULL. */
+int util_decode_text(const char *text, size_t len, enum ctrl_msg msg, struct ep_ctrl_event *body,
+	struct ep_err *err);
+int util_decode(
+	const json_t *object, enum ctrl_msg msg, struct ep_ctrl_event *body, struct ep_err *err);
+
+/** Any JSON value. */
+json_t *util_value(const char *text);
+
 /** The message that an event came from; CTRL_MSGS for NONE and FAILED. */
 enum ctrl_msg event_msg(enum ep_ctrl_event_kind kind);
 
