@@ -104,16 +104,29 @@ ep_dev_open(const struct ep_dev_cfg *cfg, struct ep_dev **out, struct ep_err *er
 	return 0;
 }
 
+/* Whether a virtual device has a far end that is a program. */
+static bool
+dev_has_far_end(const struct ep_dev *dev)
+{
+	static const char *const driver[] = {
+		"net_memif", "net_vhost", "net_virtio_user", "virtio_user"};
+
+	for (size_t i = 0; i < EP_ARRAY_LEN(driver); i++)
+		if (strncmp(dev->spec.vdev, driver[i], strlen(driver[i])) == 0)
+			return dev->spec.kind == EP_DEV_VDEV;
+	return false;
+}
+
 /*
- * A virtual device may have a far end, and DPDK's interrupt thread notices on its own that it is gone: net_memif of 22.11 then
- * frees what it shared with the thread that closes the far end, or with rte_eal_cleanup(), and crashes. Let it finish.
+ * DPDK's interrupt thread notices on its own that the far end is gone: net_memif of 22.11 then frees what it shared with the thread
+ * that closes the far end, or with rte_eal_cleanup(), and crashes. Let it finish.
  */
 static void
 dev_settle(const struct ep_dev *dev)
 {
 	const struct timespec pause = {.tv_nsec = 200 * EP_NS_PER_MS};
 
-	if (dev->spec.kind == EP_DEV_VDEV)
+	if (dev_has_far_end(dev))
 		nanosleep(&pause, NULL);
 }
 
