@@ -131,7 +131,9 @@ is "$(finding rights status)" stop "... and an ordinary user may not open one: s
 doctor --no-measure --dev 0000:ff:1f.7
 is "$code" 3 "a PCI device: exit 3"
 like "$(finding device sentence)" "--dev 0000:ff:1f.7: there is no such device" "... and its address"
-is "$(finding device fix)" "lspci -D" "... and how to see which there are"
+lspci="lspci -D"
+[[ -n $(type -P lspci) ]] || lspci="sudo apt install pciutils && $lspci"
+is "$(finding device fix)" "$lspci" "... and how to see which there are"
 is "$(finding hugepages status)" stop "... which takes no memory but huge pages: stop"
 doctor --no-measure --dev net_null0 --cores 1023
 is "$code" 3 "a plan for a CPU that is not there: exit 3"
