@@ -204,7 +204,8 @@ what_is_held_is_sent_at_the_end(enum end end)
 		p->recorder->rx_empty_at = 2000 + i;
 		load(p, end);
 		assert_account_closes(p, end != END_STOPPED);
-		assert_int_equal(p->count[1].not_sent == 0, end != END_SILENCED);
+		if (end == END_STOPPED)
+			assert_int_equal(p->count[1].not_sent, 0);
 		pair_close(p);
 	}
 }
