@@ -33,7 +33,7 @@ struct turns {
 	/* The worker's. */
 	alignas(RTE_CACHE_LINE_SIZE) struct cost everyport;
 	struct cost bare;
-	uint64_t round_cycles; /* When everyport's round began; 0: it does not count. */
+	uint64_t round_cycles; /* When everyport's round began; 0: none did yet. */
 	uint64_t handled;      /* Packets that it sent, or was given to send back, as of then. */
 	uint64_t given;
 	uint32_t taken;
@@ -61,12 +61,10 @@ pair_end(struct turns *t)
 	__atomic_store_n(&t->pair_count, t->pair_count + 1, __ATOMIC_RELEASE);
 }
 
-/* Everyport's last round has ended now, with as many packets sent, or given to it, in all. */
+/* Everyport's last round ended then, with as many packets sent, or given to it, in all. */
 static void
-round_end(struct turns *t, uint64_t handled)
+round_end(struct turns *t, uint64_t now, uint64_t handled)
 {
-	const uint64_t now = rte_rdtsc();
-
 	if (handled > t->handled && t->round_cycles > 0) {
 		t->everyport.cycles += now - t->round_cycles;
 		t->everyport.pkts += handled - t->handled;
@@ -90,8 +88,10 @@ static uint16_t
 send_receive(void *queue, struct rte_mbuf **mbuf, uint16_t count)
 {
 	struct turns *t = queue;
+	/* Before the count is read, which takes its time. */
+	const uint64_t now = rte_rdtsc();
 
-	round_end(t, rig_accepted(t->rig));
+	round_end(t, now, rig_accepted(t->rig));
 	if (t->everyport.pkts >= SEND_PKTS) {
 		bare_stretch(t);
 		pair_end(t);
@@ -130,15 +130,16 @@ static uint16_t
 back_receive(void *queue, struct rte_mbuf **mbuf, uint16_t count)
 {
 	struct turns *t = queue;
-	uint16_t n = RTE_MIN(count, BARE_BURST);
+	const uint16_t burst = RTE_MIN(count, BARE_BURST);
+	uint16_t n;
 
-	round_end(t, t->given);
+	round_end(t, rte_rdtsc(), t->given);
 	if (t->everyport.pkts >= BACK_PKTS && t->bare.pkts >= BACK_PKTS)
 		pair_end(t);
 	for (;;) {
 		const uint64_t begin = rte_rdtsc();
 
-		n = t->saved.rx_pkt_burst(t->saved.rxq.data[0], mbuf, RTE_MIN(count, BARE_BURST));
+		n = t->saved.rx_pkt_burst(t->saved.rxq.data[0], mbuf, burst);
 		if (n == 0)
 			break;
 		t->taken += n;
