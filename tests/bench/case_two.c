@@ -277,6 +277,10 @@ bench_tx_2(const struct bench *b, struct bench_samples *samples, struct ep_err *
 		two_combine(&one, two, samples);
 		return 0;
 	}
+	if (after == 0)
+		return ep_err_set(err, -EAGAIN,
+			"dropped: the two cores are far from each other (there and back %d cycles)",
+			before);
 	return ep_err_set(err, -EAGAIN,
 		"dropped: the two cores are far from each other (there and back %d cycles before, "
 		"%d after)",
