@@ -9,7 +9,7 @@
 
 #include "transmit.h"
 
-/* The device took no more: it is their ports that lost them. */
+/* The device took no more, or silence has come: it is their ports that lost them. */
 static void
 hold_refuse(struct lane *l, struct rte_mbuf **mbuf, uint32_t count)
 {
@@ -29,7 +29,7 @@ hold_flush(struct lane *l)
 {
 	struct hold *h = &l->hold;
 	const uint32_t count = h->count;
-	const uint32_t sent = lane_transmit(l, h->mbuf, (uint16_t)count);
+	const uint32_t sent = l->silent ? 0 : lane_transmit(l, h->mbuf, (uint16_t)count);
 
 	h->count = 0;
 	l->count.echo_accepted += sent;

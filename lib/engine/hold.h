@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/** Send what is held. Afterwards nothing is. */
+/** Send what is held, or refuse it where nothing may leave any more. Afterwards nothing is held. */
 void hold_flush(struct lane *l);
 
 /** Hold a burst of echoes. There is room: hold_is_due() was asked after the burst before. */
@@ -17,10 +17,12 @@ hold_push(struct hold *h, struct rte_mbuf *const *mbuf, uint32_t count)
 	h->count += count;
 }
 
-/** Whether to send after a burst of @p received packets: there is no more to receive, or no room for another burst. */
+/** Whether to flush after a burst of @p received packets: there is no more to receive, no room for another burst, or nothing may leave. */
 static inline bool
-hold_is_due(const struct hold *h, uint32_t received)
+hold_is_due(const struct lane *l, uint32_t received)
 {
-	return h->count > 0 &&
-		(received < ENGINE_RX_BURST || h->count > ENGINE_HOLD - ENGINE_RX_BURST);
+	const uint32_t count = l->hold.count;
+
+	return count > 0 &&
+		(received < ENGINE_RX_BURST || count > ENGINE_HOLD - ENGINE_RX_BURST || l->silent);
 }

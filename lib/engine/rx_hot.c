@@ -518,7 +518,7 @@ rx_body(struct lane *l, const struct rx_mode mode)
 		l->rx_queue[l->rx_queue_next].queue_id, in, ENGINE_RX_BURST);
 	l->rx_queue_next = l->rx_queue_next + 1u == l->rx_queue_count ? 0 : l->rx_queue_next + 1;
 	if (n == 0) {
-		if (mode.echo && unlikely(hold_is_due(&l->hold, 0)))
+		if (mode.echo && unlikely(hold_is_due(l, 0)))
 			hold_flush(l);
 		return 0;
 	}
@@ -541,7 +541,7 @@ rx_body(struct lane *l, const struct rx_mode mode)
 		if (mode.echo)
 			rx_send_echoes(l, &b, mode);
 	}
-	if (mode.echo && unlikely(hold_is_due(&l->hold, n)))
+	if (mode.echo && unlikely(hold_is_due(l, n)))
 		hold_flush(l);
 	if (mode.echo)
 		rx_free(b.free, b.free_count, b.whole);

@@ -118,15 +118,19 @@ static uint16_t
 record_rx(void *rxq, struct rte_mbuf **pkts, uint16_t count)
 {
 	struct recorder *r = under.recorder;
+	uint16_t n;
 
 	real_time(r->real_time);
 	on_cpu_0(r->on_cpu_0);
-	r->rx_count++;
-	if (r->rx_count == r->rx_stall_at)
+	if (++r->rx_count == r->rx_stall_at)
 		usleep((useconds_t)r->rx_stall_us);
-	if (r->rx_count == r->rx_empty_at)
+	if (r->rx_empty_after > 0 && r->rx_found_count == r->rx_empty_after) {
+		r->rx_empty_after = 0;
 		return 0;
-	return under.rx(rxq, pkts, count);
+	}
+	n = under.rx(rxq, pkts, count);
+	r->rx_found_count += n > 0;
+	return n;
 }
 
 struct recorder *

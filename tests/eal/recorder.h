@@ -48,8 +48,10 @@ struct recorder {
 	uint64_t tx_stall_us;
 	uint64_t rx_stall_at; /**< The same for a look into the receive queue. */
 	uint64_t rx_stall_us;
-	uint64_t rx_empty_at; /**< A look that finds nothing, whatever is there; 0: none. */
-	uint64_t rx_count;    /**< Looks. */
+	uint64_t rx_count; /**< Looks. */
+	uint64_t
+		rx_empty_after; /**< Looks that found something, after which one finds nothing, whatever is there; 0: none. */
+	uint64_t rx_found_count;
 	bool real_time; /**< The kernel prefers the workers to all others, where the test may ask for that. */
 	bool on_cpu_0; /**< They stay on the first CPU. */
 };
